@@ -1,0 +1,121 @@
+//! Nothing of the reference is forgotten: its behaviours, its interfaces, and the paths money takes.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use alloy::json_abi::JsonAbi;
+use serde_json::Value;
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(ROOT).join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The text of every test file of this crate.
+fn tests() -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = files.filter(|path| path.extension().is_some_and(|it| it == "rs"));
+    files.map(|path| fs::read_to_string(path).unwrap()).collect()
+}
+
+/// Each behaviour is named, in brackets, by the documentation of a test, or has a row in `docs/behaviours.md`.
+#[test]
+fn every_behaviour_has_a_test_or_a_reason() {
+    let behaviours: Value =
+        serde_json::from_str(&read("crates/protocol/vectors/eco-routes-behaviours.json")).unwrap();
+    let behaviours = behaviours["behaviours"].as_array().unwrap();
+    assert_eq!(behaviours.len(), 166);
+    let (tests, reasons) = (tests(), read("docs/behaviours.md"));
+    let missing: Vec<_> = behaviours
+        .iter()
+        .map(|behaviour| behaviour["id"].as_str().unwrap())
+        .filter(|id| {
+            !tests.contains(&format!("[{id}]")) && !reasons.contains(&format!("| `{id}` |"))
+        })
+        .collect();
+    assert!(missing.is_empty(), "neither tested nor explained: {missing:?}");
+}
+
+/// Every test that `docs/threat-model.md` and `docs/behaviours.md` name exists.
+#[test]
+fn every_test_that_the_documents_name_exists() {
+    let tests = tests();
+    for document in ["docs/threat-model.md", "docs/behaviours.md"] {
+        for line in read(document).lines().filter(|line| line.starts_with('|')) {
+            let cells: Vec<_> = line.split('|').map(str::trim).collect();
+            let Some(last) = cells.iter().rev().find(|cell| !cell.is_empty()) else { continue };
+            for name in last.split('`').filter_map(|word| word.strip_prefix("it::")) {
+                let function = name.rsplit("::").next().unwrap();
+                assert!(tests.contains(&format!("fn {function}(")), "{document}: {name}");
+            }
+        }
+    }
+}
+
+/// Selectors, topics and error selectors of an interface of ours.
+fn ours(abi: &JsonAbi) -> BTreeSet<String> {
+    let functions = abi.functions().map(|it| format!("function {}", it.signature()));
+    let events = abi.events().map(|it| {
+        let indexed: Vec<_> = it.inputs.iter().map(|input| input.indexed).collect();
+        format!("event {} {indexed:?}", it.signature())
+    });
+    let errors = abi.errors().map(|it| format!("error {}", it.signature()));
+    functions.chain(events).chain(errors).collect()
+}
+
+/// Every function, event and error of the reference's interfaces is in ours: the programs' tables of functions match on the
+/// selectors of these interfaces, and on nothing else.
+#[test]
+fn our_interfaces_contain_the_references() {
+    let source = read("crates/protocol/src/abi/intent_items.rs");
+    let parse = |interface: &str| {
+        let start = source.find(&format!("interface {interface} {{")).unwrap();
+        let body = &source[start..];
+        let end = body.find("\n    }").unwrap();
+        body[..end].to_owned()
+    };
+    for (file, interfaces) in [
+        ("IntentSource.json", &["IntentSource"][..]),
+        ("Inbox.json", &["Inbox"]),
+        ("MetaProver.json", &["MetaProver"]),
+        ("LocalProver.json", &["ILocalProver"]),
+        ("Vault.json", &["Vault"]),
+        ("Executor.json", &["RouteExecutor"]),
+    ] {
+        let reference: JsonAbi =
+            serde_json::from_str(&read(&format!("crates/protocol/abi/{file}"))).unwrap();
+        let bodies: String = interfaces.iter().map(|interface| parse(interface)).collect();
+        for item in ours(&reference) {
+            let name = item.split(['(', ' ']).nth(1).unwrap();
+            assert!(bodies.contains(&format!(" {name}(")), "{file}: {item} is missing from ours");
+        }
+    }
+}
+
+/// No program calls out but through `parts::external`, which clears the storage cache first.
+#[test]
+fn every_call_of_a_program_clears_the_storage_cache() {
+    let mut found = Vec::new();
+    for program in fs::read_dir(Path::new(ROOT).join("contracts")).unwrap() {
+        let source = program.unwrap().path().join("src");
+        let Ok(files) = fs::read_dir(&source) else { continue };
+        for path in files.map(|file| file.unwrap().path()).filter(|path| path.is_file()) {
+            let text = fs::read_to_string(&path).unwrap();
+            for (number, line) in text.lines().enumerate() {
+                let calls = ["RawCall::", "RawDeploy::", "transfer_eth("];
+                if calls.iter().any(|call| line.contains(call)) {
+                    let here = format!("{}:{}", path.display(), number + 1);
+                    if !path.ends_with("parts/src/external.rs") {
+                        found.push(here);
+                    }
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "calls outside parts::external: {found:?}");
+    let external = read("contracts/parts/src/external.rs");
+    let calls =
+        external.matches("RawCall::new").count() + external.matches("RawDeploy::new").count();
+    assert_eq!(calls, external.matches(".clear_storage_cache()").count());
+}

@@ -1,0 +1,16 @@
+//! Tests of the on-chain programs, by the WASM that is deployed.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod coverage;
+mod funding;
+mod hostile;
+mod inbox;
+mod invariants;
+mod local;
+mod messaging;
+mod orders;
+mod settlement;
+mod slice;
+mod snapshots;
+mod vectors;
