@@ -1,0 +1,72 @@
+//! One RPC URL and how it has behaved lately.
+
+use std::time::{Duration, Instant};
+
+use alloy::rpc::client::RpcClient;
+use parking_lot::Mutex;
+use serde_json::value::RawValue;
+use url::Url;
+
+use super::error::{Error, host};
+
+/// Longest time an endpoint is left alone after repeated failures.
+const LONGEST_REST: Duration = Duration::from_secs(15);
+
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) url: Url,
+    rpc: RpcClient,
+    health: Mutex<Health>,
+}
+
+#[derive(Debug, Default)]
+struct Health {
+    failures: u32,
+    resting_until: Option<Instant>,
+}
+
+impl Endpoint {
+    pub(crate) fn new(url: Url, http: reqwest::Client) -> Self {
+        let rpc = RpcClient::new_http_with_client(http, url.clone());
+        Self { url, rpc, health: Mutex::default() }
+    }
+
+    pub(crate) fn name(&self) -> String {
+        host(&self.url)
+    }
+
+    /// Asks once and remembers how it went.
+    pub(crate) async fn request(
+        &self,
+        method: &'static str,
+        params: &RawValue,
+    ) -> Result<Box<RawValue>, Error> {
+        let answer = self
+            .rpc
+            .request::<_, Box<RawValue>>(method, params.to_owned())
+            .await
+            .map_err(|error| Error::from_rpc(method, &self.url, error));
+        self.note(answer.as_ref().err());
+        answer
+    }
+
+    /// When the endpoint may be asked again; `None` when it is well.
+    pub(crate) fn resting_until(&self) -> Option<Instant> {
+        self.health.lock().resting_until.filter(|until| *until > Instant::now())
+    }
+
+    fn note(&self, error: Option<&Error>) {
+        let mut health = self.health.lock();
+        match error {
+            Some(Error::RateLimited { wait, .. }) => {
+                health.resting_until = Some(Instant::now() + *wait);
+            }
+            Some(error) if error.is_retryable() => {
+                health.failures = health.failures.saturating_add(1);
+                let rest = Duration::from_millis(100 << health.failures.min(8)).min(LONGEST_REST);
+                health.resting_until = Some(Instant::now() + rest);
+            }
+            Some(_) | None => *health = Health::default(),
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Reads through several endpoints, some of which misbehave.
+
+use std::time::Duration;
+
+use alloy::{
+    eips::BlockNumberOrTag,
+    primitives::{Address, U256, bytes},
+    sol,
+    sol_types::{Revert, SolError},
+};
+use chain::{
+    ChainClient, FinalityRule,
+    client::{ClientOptions, Error},
+};
+use devnet::{ChainConfig, Config, Fault, FaultRule, Handle, genesis::DEV_ADDRESSES};
+use protocol::ids::ChainId;
+use url::Url;
+
+const CHAIN: u64 = 700_001;
+const RICH: Address = DEV_ADDRESSES[1];
+
+sol! {
+    function number() external view returns (uint256);
+}
+
+/// Nodes with the same chain: the same seed and the same requests give the same blocks.
+async fn twins(count: usize) -> Vec<Handle> {
+    let mut nodes = Vec::new();
+    for _ in 0..count {
+        let config = Config { chains: vec![ChainConfig::new(CHAIN)], ..Config::default() };
+        let node = devnet::spawn(config).await.unwrap();
+        node.chain(CHAIN).unwrap().chain().mine(5).unwrap();
+        nodes.push(node);
+    }
+    nodes
+}
+
+fn url(node: &Handle) -> Url {
+    node.chain(CHAIN).unwrap().http_url().parse().unwrap()
+}
+
+fn client(nodes: &[Handle]) -> ChainClient {
+    let urls: Vec<Url> = nodes.iter().map(url).collect();
+    let options = ClientOptions { hedge_after: Duration::from_millis(50), ..Default::default() };
+    ChainClient::new(ChainId(CHAIN), &urls, options).unwrap()
+}
+
+fn lie(node: &Handle) {
+    node.chain(CHAIN).unwrap().chain().set_balance(RICH, U256::from(1)).unwrap();
+}
+
+fn fault(node: &Handle, rule: FaultRule) {
+    node.chain(CHAIN).unwrap().set_fault(rule);
+}
+
+#[tokio::test]
+async fn a_dead_endpoint_is_passed_over() {
+    let mut nodes = twins(2).await;
+    let client = client(&nodes);
+    nodes.remove(0).stop().await;
+    assert_eq!(client.latest().await.unwrap().number, 5);
+    client.check_chain_id().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_slow_endpoint_is_overtaken() {
+    let nodes = twins(2).await;
+    fault(&nodes[0], FaultRule::new(&[], Fault::Latency { millis: 15_000 }));
+    let started = std::time::Instant::now();
+    assert_eq!(client(&nodes).latest().await.unwrap().number, 5);
+    assert!(started.elapsed() < Duration::from_secs(15));
+}
+
+#[tokio::test]
+async fn a_rate_limit_is_waited_out() {
+    let nodes = twins(1).await;
+    fault(&nodes[0], FaultRule::new(&[], Fault::RateLimit).times(2));
+    assert_eq!(client(&nodes).latest().await.unwrap().number, 5);
+}
+
+#[tokio::test]
+async fn a_single_liar_is_outvoted() {
+    let nodes = twins(3).await;
+    lie(&nodes[0]);
+    let client = client(&nodes);
+    let latest = BlockNumberOrTag::Latest;
+    assert_eq!(client.balance(RICH, latest).await.unwrap(), U256::from(1), "the first is believed");
+    let careful = client.with_quorum(2);
+    assert!(careful.balance(RICH, latest).await.unwrap() > U256::from(1));
+    lie(&nodes[1]);
+    nodes[1].chain(CHAIN).unwrap().chain().set_balance(RICH, U256::from(2)).unwrap();
+    let split = careful.balance(RICH, latest).await;
+    assert!(matches!(split, Err(Error::NoQuorum { agreeing: 1, required: 2, .. })), "{split:?}");
+}
+
+#[tokio::test]
+async fn an_endpoint_of_another_chain_is_refused() {
+    let nodes = twins(1).await;
+    let wrong = ChainClient::new(ChainId(1), &[url(&nodes[0])], ClientOptions::default()).unwrap();
+    let refused = wrong.check_chain_id().await;
+    assert!(
+        matches!(refused, Err(Error::WrongChain { expected: 1, given: CHAIN, .. })),
+        "{refused:?}"
+    );
+    let connected =
+        ChainClient::connect(&[url(&nodes[0])], ClientOptions::default()).await.unwrap();
+    assert_eq!(connected.chain_id(), ChainId(CHAIN));
+    let none = ChainClient::new(ChainId(1), &[], ClientOptions::default());
+    assert!(matches!(none, Err(Error::NoEndpoint { .. })));
+}
+
+#[tokio::test]
+async fn typed_calls_answer_revert_and_miss() {
+    let nodes = twins(1).await;
+    let client = client(&nodes);
+    let chain = nodes[0].chain(CHAIN).unwrap().chain();
+    let (answers, reverts, nothing) =
+        (Address::repeat_byte(1), Address::repeat_byte(2), Address::repeat_byte(3));
+    // PUSH1 42, PUSH0, MSTORE, PUSH1 32, PUSH0, RETURN
+    chain.set_code(answers, bytes!("602a5f5260205ff3")).unwrap();
+    // CODECOPY of what follows, REVERT
+    let reason = Revert::from("no").abi_encode();
+    let code = [
+        &[0x60, u8::try_from(reason.len()).unwrap(), 0x80, 0x60, 0x09, 0x5f, 0x39, 0x5f, 0xfd][..],
+        &reason,
+    ]
+    .concat();
+    chain.set_code(reverts, code).unwrap();
+    let call = numberCall {};
+    let latest = BlockNumberOrTag::Latest;
+    assert_eq!(client.call(answers, &call, latest).await.unwrap(), U256::from(42));
+    let error = client.call(reverts, &call, latest).await.unwrap_err();
+    assert_eq!(error.revert().unwrap().reason().as_deref(), Some("no"));
+    assert!(!error.is_retryable());
+    let missing = client.call(nothing, &call, latest).await;
+    assert!(matches!(missing, Err(Error::Decode { .. })), "{missing:?}");
+}
+
+#[tokio::test]
+async fn the_safe_head_follows_the_rule() {
+    let mut config = ChainConfig::new(CHAIN);
+    config.finalized_lag = 8;
+    config.safe_lag = 3;
+    let node = devnet::spawn(Config { chains: vec![config], ..Config::default() }).await.unwrap();
+    node.chain(CHAIN).unwrap().chain().mine(20).unwrap();
+    let client = client(std::slice::from_ref(&node));
+    for (rule, expected) in
+        [("finalized", 12), ("safe", 17), ("latest", 20), ("instant", 20), ("blocks(5)", 15)]
+    {
+        let rule: FinalityRule = rule.parse().unwrap();
+        assert_eq!(client.safe_head(rule).await.unwrap().unwrap().number, expected, "{rule}");
+    }
+    assert_eq!(client.safe_head(FinalityRule::Blocks(21)).await.unwrap(), None);
+}

@@ -1,0 +1,122 @@
+//! One database of each kind.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use chain::Db;
+use tempfile::TempDir;
+
+/// A fresh database and what keeps it alive.
+pub(crate) struct Database {
+    pub(crate) db: Db,
+    pub(crate) url: String,
+    _home: Home,
+}
+
+enum Home {
+    Folder { _folder: TempDir },
+    Cluster { _cluster: Cluster },
+    Elsewhere,
+}
+
+pub(crate) async fn sqlite() -> Database {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("test.db").display());
+    Database { db: Db::open(&url).await.unwrap(), url, _home: Home::Folder { _folder: folder } }
+}
+
+/// PostgreSQL at `PG_TEST_URL`, or a private cluster on a Unix socket.
+pub(crate) async fn postgres() -> Database {
+    if let Ok(url) = std::env::var("PG_TEST_URL") {
+        return Database { db: Db::open(&url).await.unwrap(), url, _home: Home::Elsewhere };
+    }
+    let cluster = Cluster::start();
+    let url = cluster.url();
+    Database { db: Db::open(&url).await.unwrap(), url, _home: Home::Cluster { _cluster: cluster } }
+}
+
+/// Both, one after the other: every query must serve both.
+pub(crate) async fn both() -> [Database; 2] {
+    [sqlite().await, postgres().await]
+}
+
+/// A PostgreSQL server of our own. It refuses to run as root, so root becomes `postgres` first.
+struct Cluster {
+    folder: TempDir,
+}
+
+impl Cluster {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        if is_root() {
+            run(Command::new("chown").arg("postgres").arg(folder.path()));
+        }
+        let data = folder.path().join("data");
+        run(as_postgres("initdb")
+            .args(["--auth=trust", "--username=postgres", "--no-sync", "-D"])
+            .arg(&data));
+        let options = format!("-c listen_addresses='' -c fsync=off -k {}", folder.path().display());
+        let log = folder.path().join("log");
+        run(as_postgres("pg_ctl")
+            .args(["start", "-w", "-o", &options, "-D"])
+            .arg(&data)
+            .arg("-l")
+            .arg(log));
+        Self { folder }
+    }
+
+    fn url(&self) -> String {
+        let socket = self.folder.path().display().to_string().replace('/', "%2F");
+        format!("postgres://postgres@{socket}/postgres")
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let data = self.folder.path().join("data");
+        run(as_postgres("pg_ctl").args(["stop", "-m", "immediate", "-D"]).arg(data));
+    }
+}
+
+fn is_root() -> bool {
+    let output = Command::new("id").arg("-u").output().unwrap();
+    output.stdout == b"0\n"
+}
+
+/// A tool of PostgreSQL, on the path or in the newest of Debian's folders.
+fn as_postgres(tool: &str) -> Command {
+    let path = find(tool);
+    if !is_root() {
+        return Command::new(path);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(path);
+    command.current_dir("/");
+    command
+}
+
+fn find(tool: &str) -> PathBuf {
+    let on_path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&on_path).collect();
+    let mut versions: Vec<PathBuf> = std::fs::read_dir(Path::new("/usr/lib/postgresql"))
+        .map(|entries| entries.flatten().map(|entry| entry.path().join("bin")).collect())
+        .unwrap_or_default();
+    versions.sort();
+    folders.extend(versions.into_iter().rev());
+    let found = folders.into_iter().map(|folder| folder.join(tool)).find(|path| path.is_file());
+    found.unwrap_or_else(|| {
+        panic!("{tool} of PostgreSQL is not installed, and PG_TEST_URL is not set")
+    })
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{command:?}: {}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
