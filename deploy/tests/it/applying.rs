@@ -1,0 +1,168 @@
+//! Deployments from nothing, again, and after a crash at every named point.
+
+use std::{
+    os::unix::process::ExitStatusExt,
+    process::{Command, Output},
+};
+
+use alloy::primitives::{Address, U256};
+use chain::Manifest;
+use deploy::{CRASH_POINTS, Config, Deployment, Error, apply, config::ConfigError};
+use devnet::genesis::DEV_ADDRESSES;
+use protocol::ids::Domain;
+
+use crate::world::{DEPLOYER, World, name};
+
+/// Names the folder and the RPC URLs of a world to the child process that deploys on it.
+const CHILD: &str = "METALAYER_DEPLOY_CHILD";
+/// How a crash point ends a process.
+const SIGABRT: i32 = 6;
+
+#[tokio::test]
+async fn two_chains_from_nothing_and_nothing_twice() {
+    let world = World::new(2).await;
+    let plan = Deployment::open(world.config(2)).unwrap().plan().await.unwrap();
+    assert_eq!(plan.chains.len(), 2);
+    assert!(plan.to_string().contains("router is there"), "{plan}");
+
+    let before = world.chain(0).balance(DEPLOYER);
+    let manifest = apply(world.config(2)).await.unwrap();
+    let spent = before - world.chain(0).balance(DEPLOYER);
+    let planned = plan.chains[0].cost();
+    assert!(
+        planned >= spent && planned < spent * U256::from(3),
+        "planned {planned}, spent {spent}"
+    );
+
+    assert_eq!(Manifest::load(world.folder.path().join("manifest.json")).unwrap(), manifest);
+    let (alpha, beta) = (&manifest.chains[&name(0)], &manifest.chains[&name(1)]);
+    for (ours, theirs) in alpha.programs.values().zip(beta.programs.values()) {
+        assert_eq!(ours, theirs, "one address on every chain");
+    }
+    assert_ne!(alpha.contracts.meta_prover_finalized, alpha.contracts.meta_prover_instant);
+
+    let deployment = Deployment::open(world.config(2)).unwrap();
+    let report = deployment.verify().await.unwrap();
+    assert!(report.is_sound(), "{report}");
+    assert!(deployment.plan().await.unwrap().chains.iter().all(|chain| chain.steps.is_empty()));
+
+    let heads = world.heads();
+    assert_eq!(apply(world.config(2)).await.unwrap(), manifest);
+    assert_eq!(world.heads(), heads, "no transaction was needed");
+}
+
+#[tokio::test]
+async fn the_manifest_is_what_its_schema_says() {
+    let world = World::new(2).await;
+    apply(world.config(2)).await.unwrap();
+    let schema = serde_json::from_str(include_str!("../../manifest.schema.json")).unwrap();
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    let text = std::fs::read_to_string(world.folder.path().join("manifest.json")).unwrap();
+    let mut manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let faults: Vec<String> =
+        schema.iter_errors(&manifest).map(|fault| fault.to_string()).collect();
+    assert_eq!(faults, Vec::<String>::new());
+    let key = devnet::genesis::dev_signers().unwrap()[0].to_bytes();
+    assert!(!text.contains(&format!("{key:x}")), "a key in the manifest");
+    manifest["chains"]["alpha"]["contracts"]["router"] = "nowhere".into();
+    assert!(!schema.is_valid(&manifest));
+}
+
+#[tokio::test]
+async fn a_domain_that_is_not_the_chain_id_is_refused_with_the_reason() {
+    let world = World::new(2).await;
+    let mut config = world.config(2);
+    config.chains.get_mut("alpha").unwrap().domain = Domain(5);
+    let Err(Error::Config(faults)) = Deployment::open(config) else { panic!("deployed") };
+    assert!(matches!(faults[0], ConfigError::DomainIsNotChainId { .. }), "{faults:?}");
+    assert!(faults[0].to_string().contains("provers"));
+    assert_eq!(world.heads(), [0, 0]);
+}
+
+// The chains are served by this process while it waits for the child.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_every_named_point_it_comes_to_the_same_end() {
+    let reference = World::new(2).await;
+    let expected = apply(reference.config(2)).await.unwrap();
+    let transactions = [reference.chain(0).nonce(DEPLOYER), reference.chain(1).nonce(DEPLOYER)];
+    for point in crash_plans() {
+        let world = World::new(2).await;
+        let killed = deploy_in_child(&world, Some(&point));
+        assert_eq!(killed.status.signal(), Some(SIGABRT), "{point} was never reached: {killed:?}");
+        let finished = deploy_in_child(&world, None);
+        assert!(finished.status.success(), "after {point}: {finished:?}");
+        let manifest = Manifest::load(world.folder.path().join("manifest.json")).unwrap();
+        for (chain, wanted) in manifest.chains.values().zip(expected.chains.values()) {
+            assert_eq!(chain.contracts, wanted.contracts, "after {point}");
+        }
+        let sent = [world.chain(0).nonce(DEPLOYER), world.chain(1).nonce(DEPLOYER)];
+        assert_eq!(sent, transactions, "after {point}: something was sent twice");
+        let report = Deployment::open(world.config(2)).unwrap().verify().await.unwrap();
+        assert!(report.is_sound(), "after {point}: {report}");
+    }
+}
+
+/// Every named point once; with `METALAYER_LONG` at twenty moments spread over the run.
+fn crash_plans() -> Vec<String> {
+    let mut plans: Vec<String> = CRASH_POINTS.iter().map(|point| (*point).to_owned()).collect();
+    if std::env::var_os("METALAYER_LONG").is_some() {
+        let often = CRASH_POINTS.iter().filter(|point| !point.ends_with("manifest"));
+        let visits = [2, 5, 11, 17];
+        let later = often.flat_map(|point| visits.map(|visit| format!("{point}:{visit}")));
+        plans.extend(later.filter(|plan| !plan.starts_with("deploy.phase:1")).take(20));
+    }
+    plans
+}
+
+/// Runs [`child`] of this same test binary in a process of its own.
+fn deploy_in_child(world: &World, crash_at: Option<&str>) -> Output {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "applying::child", "--nocapture"]).env(CHILD, world.describe());
+    match crash_at {
+        Some(point) => command.env("METALAYER_CRASH_AT", point),
+        None => command.env_remove("METALAYER_CRASH_AT"),
+    };
+    command.output().unwrap()
+}
+
+/// Not a case of its own: what [`deploy_in_child`] runs. Without a world it has nothing to do.
+#[tokio::test]
+async fn child() {
+    let Ok(world) = std::env::var(CHILD) else { return };
+    apply(crate::world::described(&world)).await.unwrap();
+}
+
+#[tokio::test]
+async fn everything_can_be_handed_over_in_the_same_run() {
+    let world = World::new(2).await;
+    let owner = DEV_ADDRESSES[9];
+    let wanted = || Config { owner: Some(owner), ..world.config(2) };
+    let manifest = apply(wanted()).await.unwrap();
+    let report = Deployment::open(wanted()).unwrap().verify().await.unwrap();
+    let unfinished: Vec<&str> =
+        report.findings.iter().map(|finding| finding.what.as_str()).collect();
+    assert!(unfinished.iter().all(|what| what.ends_with("is offered to nobody")), "{report}");
+    assert_eq!(unfinished.len(), 6, "three contracts on two chains wait for their owner: {report}");
+
+    for index in 0..2 {
+        let contracts = &manifest.chains[&name(index)].contracts;
+        for contract in [contracts.router, contracts.ism, contracts.read_ism] {
+            world.call(index, owner, contract, &protocol::abi::router::acceptOwnershipCall {});
+        }
+    }
+    let report = Deployment::open(wanted()).unwrap().verify().await.unwrap();
+    assert!(report.is_sound(), "{report}");
+    let report = Deployment::open(Config { owner: None, ..world.config(2) }).unwrap();
+    assert!(!report.verify().await.unwrap().is_sound(), "the deployer owns nothing any more");
+    assert_ne!(owner, Address::ZERO);
+}
+
+#[tokio::test]
+async fn an_owner_in_production_is_a_timelock() {
+    let world = World::new(2).await;
+    let config =
+        Config { owner: Some(DEV_ADDRESSES[9]), dev: false, test_token: false, ..world.config(2) };
+    apply(config.clone()).await.unwrap();
+    let report = Deployment::open(config).unwrap().verify().await.unwrap();
+    assert!(report.to_string().contains("timelock of at least 48 hours"), "{report}");
+}

@@ -1,0 +1,9 @@
+//! Deployments on development chains.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod adding;
+mod applying;
+mod messages;
+mod tampering;
+mod world;
