@@ -1,0 +1,327 @@
+//! The relayer carries messages: it finds them, collects what their security modules want to see, and
+//! delivers them. Nobody has to trust it: the modules decide.
+//!
+//! * [`origin`] reads each chain: messages, tree leaves, payments, and what reorgs take back.
+//! * `lane` serves each destination in three stages: `prepare` (metadata, gas policy), `submit`
+//!   (alone or in batches), confirm (until the delivery's block is final).
+//! * `metadata` builds for every module type, with `quorum` for signatures and [`ccip`] for servers.
+//! * `confirmations` tells origins, `gateway` serves attested reads, `keepalive` extends programs' lives.
+//! * [`status`] shows it all, and explains one message.
+
+pub mod ccip;
+mod config;
+mod confirmations;
+mod delivery;
+pub mod gas;
+mod gateway;
+mod keepalive;
+pub mod lane;
+mod metadata;
+mod metrics;
+pub mod origin;
+mod prepare;
+mod quorum;
+pub mod retry;
+pub mod status;
+mod store;
+mod submit;
+mod verdict;
+
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+
+use alloy::signers::local::PrivateKeySigner;
+use chain::{ChainClient, Db, Sender, client::ClientOptions, sender::SenderConfig};
+use protocol::ids::Domain;
+use service::{
+    admin,
+    health::Health,
+    tasks::{StopError, Tasks},
+};
+use tokio::{net::TcpListener, sync::mpsc};
+
+pub use self::config::{ChainOptions, Confirmations, RelayerConfig, UnknownConfirmations};
+use self::{
+    confirmations::Confirmer,
+    gateway::Gateway,
+    keepalive::Keeper,
+    lane::{Lane, LaneError, LaneOptions},
+    metadata::Builder,
+    metrics::Metrics,
+    origin::{Indexer, News, Origin, OriginError},
+    prepare::Preparer,
+    quorum::Validators,
+    store::Store,
+    submit::Submitter,
+};
+use crate::checkpoints::location;
+
+/// How long a stop may take: what is under way is taken up by the next start.
+const STOP_BOUND: Duration = Duration::from_secs(10);
+/// A delivery that is in no block after this time is sent again with a higher fee.
+const BUMP_AFTER: Duration = Duration::from_secs(10);
+
+/// Why a relayer does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum RelayerError {
+    /// A key cannot be loaded.
+    #[error(transparent)]
+    Key(#[from] chain::keys::Error),
+    /// Without a key nothing can be delivered.
+    #[error("no signer is configured")]
+    NoSigner,
+    /// A chain could not be asked.
+    #[error("chain {chain}: {source}")]
+    Chain {
+        /// Name of the chain.
+        chain: String,
+        /// What went wrong.
+        source: chain::client::Error,
+    },
+    /// A sender could not take up its journal.
+    #[error(transparent)]
+    Sender(#[from] chain::sender::Error),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Db(#[from] chain::db::Error),
+    /// An origin cannot be read.
+    #[error(transparent)]
+    Origin(#[from] OriginError),
+    /// A destination cannot be served.
+    #[error(transparent)]
+    Lane(#[from] LaneError),
+    /// The HTTP client cannot be built.
+    #[error(transparent)]
+    Http(#[from] reqwest::Error),
+    /// The address cannot be bound.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The configured address.
+        address: SocketAddr,
+        /// What the system answered.
+        source: std::io::Error,
+    },
+    /// Metrics cannot be served.
+    #[error(transparent)]
+    Admin(#[from] admin::AdminError),
+}
+
+/// A running relayer. Dropping it stops everything.
+#[derive(Debug)]
+pub struct Handle {
+    tasks: Tasks,
+    health: Health,
+    address: SocketAddr,
+    admin: Option<SocketAddr>,
+}
+
+impl Handle {
+    /// Where the status page and the gateway are served.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where metrics and health are served.
+    pub const fn admin(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// The state of every part.
+    pub const fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Resolves when the relayer stops by itself, which is a failure.
+    pub async fn ended(&self) {
+        self.tasks.ended().await;
+    }
+
+    /// Stops; what is under way is taken up by the next start.
+    ///
+    /// # Errors
+    /// What made a task fail, or that the stop took too long.
+    pub async fn stop(self) -> Result<(), StopError> {
+        self.tasks.stop(STOP_BOUND).await
+    }
+}
+
+/// Starts a relayer between all chains of the manifest.
+///
+/// # Errors
+/// [`RelayerError`].
+pub async fn spawn(config: RelayerConfig) -> Result<Handle, RelayerError> {
+    let keys = config.signers.iter().map(chain::KeySource::load).collect::<Result<Vec<_>, _>>()?;
+    let db = Db::open(&config.database).await?;
+    let store = Store::open(db.clone()).await?;
+    let origins = connect(&config).await?;
+    let system = System { config: &config, db: &db, store: &store, origins: &origins, keys: &keys };
+
+    let bind = |source| RelayerError::Listen { address: config.listen, source };
+    let listener = TcpListener::bind(config.listen).await.map_err(bind)?;
+    let address = listener.local_addr().map_err(bind)?;
+    let (tasks, health) = (Tasks::new(), Health::default());
+    let validators = system.validators()?;
+    let (mut lanes, mut payers) = (HashMap::new(), HashMap::new());
+    for origin in origins.values() {
+        let (news, inbox) = mpsc::unbounded_channel();
+        let senders = system.senders(origin).await?;
+        let payer = senders.first().cloned().ok_or(RelayerError::NoSigner)?;
+        system.look_after(origin, &payer, &tasks);
+        let lane = system.lane(origin, &validators, senders, inbox).await?;
+        tasks.spawn(format!("deliver to {}", origin.name), lane.run(tasks.shutdown()));
+        lanes.insert(origin.domain, news);
+        payers.insert(origin.domain, payer);
+    }
+    system.index(lanes, &tasks).await?;
+    let gateway = Gateway {
+        origins: origins.clone(),
+        validators: validators.clone(),
+        senders: payers,
+        http: location::http_client(config.fetch)?,
+        waiting: parking_lot::Mutex::default(),
+    };
+
+    let shutdown = tasks.shutdown();
+    let routes = status::routes(store.clone()).merge(gateway::routes(gateway));
+    tasks.spawn("status", async move {
+        axum::serve(listener, routes).with_graceful_shutdown(shutdown.cancelled_owned()).await
+    });
+    let admin = match config.admin {
+        Some(address) => {
+            let routes = axum::Router::new();
+            Some(admin::serve(address, health.clone(), routes, &tasks.spawner()).await?)
+        }
+        None => None,
+    };
+    Ok(Handle { tasks, health, address, admin })
+}
+
+/// Every chain of the manifest, checked to be the chain it says.
+async fn connect(config: &RelayerConfig) -> Result<HashMap<Domain, Arc<Origin>>, RelayerError> {
+    let mut origins = HashMap::new();
+    for (name, manifest) in config.manifest.iter() {
+        let failed = |source| RelayerError::Chain { chain: name.to_owned(), source };
+        let urls = match config.chains.get(&manifest.chain_id) {
+            Some(options) if !options.rpc.is_empty() => &options.rpc,
+            _ => &manifest.rpc,
+        };
+        let chain =
+            ChainClient::new(manifest.chain_id, urls, ClientOptions::default()).map_err(failed)?;
+        chain.check_chain_id().await.map_err(failed)?;
+        let domain = manifest.domain;
+        let (name, manifest) = (name.to_owned(), manifest.clone());
+        origins.insert(domain, Arc::new(Origin { name, domain, manifest, chain }));
+    }
+    Ok(origins)
+}
+
+/// What every part of a relayer is made of.
+#[derive(Debug, Clone, Copy)]
+struct System<'a> {
+    config: &'a RelayerConfig,
+    db: &'a Db,
+    store: &'a Store,
+    origins: &'a HashMap<Domain, Arc<Origin>>,
+    keys: &'a [PrivateKeySigner],
+}
+
+impl System<'_> {
+    /// Readers of the validators of every origin.
+    fn validators(self) -> Result<HashMap<Domain, Arc<Validators>>, RelayerError> {
+        let http = location::http_client(self.config.fetch)?;
+        let of = |origin: &Arc<Origin>| {
+            let store = self.store.clone();
+            Validators::new(Arc::clone(origin), store, self.config.fetch, http.clone())
+        };
+        Ok(self.origins.values().map(|origin| (origin.domain, Arc::new(of(origin)))).collect())
+    }
+
+    /// One sender for each key: its nonce stream on the destination.
+    async fn senders(self, destination: &Origin) -> Result<Vec<Sender>, RelayerError> {
+        let (chain, manifest) = (&destination.chain, &destination.manifest);
+        let options = SenderConfig {
+            confirm: manifest.finality,
+            poll: self.config.interval,
+            bump_after: BUMP_AFTER,
+            ..SenderConfig::default()
+        };
+        let mut senders = Vec::new();
+        for key in self.keys {
+            let (db, options) = (self.db.clone(), options.clone());
+            senders.push(Sender::start(db, chain.clone(), key.clone(), options).await?);
+        }
+        Ok(senders)
+    }
+
+    /// Confirms deliveries and keeps programs alive, as configured.
+    fn look_after(self, chain: &Arc<Origin>, payer: &Sender, tasks: &Tasks) {
+        if self.config.confirmations == Confirmations::Always {
+            let confirmer = Confirmer {
+                destination: Arc::clone(chain),
+                store: self.store.clone(),
+                sender: payer.clone(),
+            };
+            tasks.spawn(format!("confirm of {}", chain.name), confirmer.run(tasks.shutdown()));
+        }
+        if self.config.keep_alive && !chain.manifest.programs.is_empty() {
+            let keeper = Keeper { chain: Arc::clone(chain), sender: payer.clone() };
+            tasks.spawn(format!("keep alive on {}", chain.name), keeper.run(tasks.shutdown()));
+        }
+    }
+
+    async fn lane(
+        self,
+        destination: &Origin,
+        validators: &HashMap<Domain, Arc<Validators>>,
+        senders: Vec<Sender>,
+        inbox: mpsc::UnboundedReceiver<News>,
+    ) -> Result<Lane, RelayerError> {
+        let Self { config, .. } = self;
+        let first = self.keys.first().ok_or(RelayerError::NoSigner)?;
+        let (chain, manifest) = (&destination.chain, &destination.manifest);
+        let http = location::http_client(config.fetch)?;
+        let ccip = ccip::Fetcher { http, policy: config.fetch, signer: first.clone() };
+        let mailbox = manifest.contracts.mailbox;
+        let builder = Builder::new(chain.clone(), mailbox, validators.clone(), ccip);
+        let policy = config
+            .chains
+            .get(&manifest.chain_id)
+            .and_then(|options| options.gas_policy)
+            .unwrap_or(config.gas_policy);
+        let place = (chain.clone(), mailbox, manifest.start_block);
+        let preparer = Preparer::new(place, first.address(), builder, policy);
+        let multicall = manifest.contracts.multicall;
+        let submitter = Submitter { chain: chain.clone(), mailbox, multicall };
+        let names =
+            self.origins.values().map(|origin| (origin.domain, origin.name.clone())).collect();
+        let metrics = Metrics::new(destination.name.clone(), names);
+        let options = LaneOptions { max_batch: config.max_batch, finality: manifest.finality };
+        Ok(Lane::load(
+            self.store.clone(),
+            (preparer, submitter),
+            senders,
+            (options, metrics),
+            (destination.domain, inbox),
+        )
+        .await?)
+    }
+
+    /// Starts to read every origin.
+    async fn index(
+        self,
+        lanes: HashMap<Domain, mpsc::UnboundedSender<News>>,
+        tasks: &Tasks,
+    ) -> Result<(), RelayerError> {
+        for origin in self.origins.values() {
+            let indexer = Indexer::start(
+                Arc::clone(origin),
+                self.db.clone(),
+                self.store.clone(),
+                lanes.clone(),
+                self.config.interval,
+            )
+            .await?;
+            tasks.spawn(format!("read {}", origin.name), indexer.run(tasks.shutdown()));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,325 @@
+//! The validator signs the checkpoints of message trees that have reached a tier's finality.
+//!
+//! For every chain and every tier it holds a key for, one stream: [`attest`] follows the tree hook,
+//! compares its own tree with the hook's on every RPC, records what it is about to sign (`journal`),
+//! signs, and publishes a [`crate::checkpoints`] folder. [`announce`] says on-chain where that folder is.
+
+pub mod announce;
+pub mod attest;
+mod config;
+mod endpoints;
+mod journal;
+mod metrics;
+pub mod reads;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use alloy::primitives::Address;
+use alloy::signers::local::PrivateKeySigner;
+use chain::{
+    ChainClient, Db, FinalityRule,
+    client::ClientOptions,
+    finality::Tag,
+    manifest::{ChainManifest, TierName},
+};
+use protocol::{announcement::Announcement, finality::Tier};
+use service::{
+    admin,
+    health::Health,
+    tasks::{StopError, Tasks},
+};
+use tokio::net::TcpListener;
+
+use self::{
+    announce::Announcer,
+    attest::{Attester, Stream},
+    endpoints::Endpoints,
+    journal::Journal,
+    reads::{Attestor, ReadChain, ReadRecord},
+};
+pub use self::{
+    config::{Announce, ChainOptions, UnknownAnnounce, ValidatorConfig},
+    journal::JournalError,
+};
+use crate::checkpoints::{self, Folder, FolderError};
+
+/// How long a stop may take: one publication of a batch, with room.
+const STOP_BOUND: Duration = Duration::from_secs(20);
+
+/// Why a validator does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ValidatorError {
+    /// A key cannot be loaded.
+    #[error("key of tier {tier:?}: {source}")]
+    Key {
+        /// The tier.
+        tier: TierName,
+        /// What is wrong.
+        source: chain::keys::Error,
+    },
+    /// Two tiers have one key: a digest says nothing of finality, so the fast signature would serve as a
+    /// final one.
+    #[error("key {0} is given for two tiers: tiers never share a key")]
+    SharedKey(Address),
+    /// The chain reports `finalized` equal to `latest`, which only a declaration `instant` may mean.
+    #[error(
+        "chain {chain}: its `finalized` equals its `latest` block; declare `instant` in the manifest \
+         if every block is final"
+    )]
+    FinalityUndeclared {
+        /// Name of the chain.
+        chain: String,
+    },
+    /// A chain could not be asked.
+    #[error("chain {chain}: {source}")]
+    Chain {
+        /// Name of the chain.
+        chain: String,
+        /// What went wrong.
+        source: chain::client::Error,
+    },
+    /// The database cannot be used.
+    #[error(transparent)]
+    Db(#[from] chain::db::Error),
+    /// A journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A folder cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// A stream cannot go on from what is recorded.
+    #[error(transparent)]
+    Attest(#[from] attest::AttestError),
+    /// The address cannot be bound.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The configured address.
+        address: SocketAddr,
+        /// What the system answered.
+        source: std::io::Error,
+    },
+    /// Metrics cannot be served.
+    #[error(transparent)]
+    Admin(#[from] admin::AdminError),
+}
+
+/// A running validator. Dropping it stops everything.
+#[derive(Debug)]
+pub struct Handle {
+    tasks: Tasks,
+    health: Health,
+    address: SocketAddr,
+    admin: Option<SocketAddr>,
+}
+
+impl Handle {
+    /// Where the files and `POST /read` are served.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where metrics and health are served.
+    pub const fn admin(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// The state of every stream.
+    pub const fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Resolves when the validator stops by itself, which is a failure.
+    pub async fn ended(&self) {
+        self.tasks.ended().await;
+    }
+
+    /// Stops after what is being published.
+    ///
+    /// # Errors
+    /// What made a task fail, or that the stop took too long.
+    pub async fn stop(self) -> Result<(), StopError> {
+        self.tasks.stop(STOP_BOUND).await
+    }
+}
+
+/// Starts a validator: checks keys and finality declarations first, and signs nothing before.
+///
+/// # Errors
+/// [`ValidatorError`].
+pub async fn spawn(config: ValidatorConfig) -> Result<Handle, ValidatorError> {
+    let keys = load_keys(&config)?;
+    let db = Db::open(&config.database).await?;
+    let bind = |source| ValidatorError::Listen { address: config.listen, source };
+    let listener = TcpListener::bind(config.listen).await.map_err(bind)?;
+    let address = listener.local_addr().map_err(bind)?;
+
+    let (tasks, health) = (Tasks::new(), Health::default());
+    let mut attestor = Attestor {
+        chains: BTreeMap::new(),
+        keys: keys.iter().map(|(tier, signer)| (tier.byte(), signer.clone())).collect(),
+        record: ReadRecord::open(db.clone()).await?,
+        permits: tokio::sync::Semaphore::new(reads::MAX_QUESTIONS),
+    };
+    for (name, manifest) in config.manifest.iter() {
+        let chain = connect(&config, name, manifest).await?;
+        let mut readable = ReadChain {
+            manifest: manifest.clone(),
+            chain: chain.clone(),
+            rules: BTreeMap::new(),
+            journals: BTreeMap::new(),
+        };
+        for (tier, signer) in &keys {
+            let start = Start { config: &config, db: &db, chain: &chain, name, manifest, address };
+            let journal = start.stream(*tier, signer.clone(), &tasks, &health).await?;
+            readable.rules.insert(tier.byte(), config.rule(manifest, *tier));
+            readable.journals.insert(tier.byte(), journal);
+        }
+        attestor.chains.insert(manifest.domain, readable);
+    }
+    let shutdown = tasks.shutdown();
+    let routes = checkpoints::serve::routes(config.storage.clone()).merge(reads::routes(attestor));
+    tasks.spawn("files", async move {
+        axum::serve(listener, routes).with_graceful_shutdown(shutdown.cancelled_owned()).await
+    });
+    let admin = match config.admin {
+        Some(address) => {
+            let routes = axum::Router::new();
+            Some(admin::serve(address, health.clone(), routes, &tasks.spawner()).await?)
+        }
+        None => None,
+    };
+    Ok(Handle { tasks, health, address, admin })
+}
+
+/// The key of every configured tier.
+fn load_keys(config: &ValidatorConfig) -> Result<Vec<(Tier, PrivateKeySigner)>, ValidatorError> {
+    let (mut keys, mut addresses) = (Vec::new(), BTreeSet::new());
+    for (tier, source) in &config.keys {
+        let signer = source.load().map_err(|source| ValidatorError::Key { tier: *tier, source })?;
+        if !addresses.insert(signer.address()) {
+            return Err(ValidatorError::SharedKey(signer.address()));
+        }
+        keys.push((Tier::from(*tier), signer));
+    }
+    Ok(keys)
+}
+
+async fn connect(
+    config: &ValidatorConfig,
+    name: &str,
+    manifest: &ChainManifest,
+) -> Result<Endpoints, ValidatorError> {
+    let failed = |source| ValidatorError::Chain { chain: name.to_owned(), source };
+    let urls = match config.chains.get(&manifest.chain_id) {
+        Some(options) if !options.rpc.is_empty() => &options.rpc,
+        _ => &manifest.rpc,
+    };
+    let chain =
+        ChainClient::new(manifest.chain_id, urls, ClientOptions::default()).map_err(failed)?;
+    chain.check_chain_id().await.map_err(failed)?;
+    refuse_undeclared_finality(name, manifest, &chain).await?;
+    Endpoints::new(&chain).map_err(failed)
+}
+
+/// A chain whose `finalized` block is its newest claims that every block is final. Somebody must have
+/// said so; a node that merely lacks the notion must not make validators sign blocks that can go.
+async fn refuse_undeclared_finality(
+    name: &str,
+    manifest: &ChainManifest,
+    chain: &ChainClient,
+) -> Result<(), ValidatorError> {
+    let failed = |source| ValidatorError::Chain { chain: name.to_owned(), source };
+    if !matches!(manifest.finality, FinalityRule::Tag(Tag::Finalized | Tag::Safe | Tag::Latest)) {
+        return Ok(());
+    }
+    let Some(safe) = chain.safe_head(manifest.finality).await.map_err(failed)? else {
+        return Ok(());
+    };
+    let latest = chain.latest().await.map_err(failed)?;
+    // Genesis is final everywhere.
+    if safe.number >= latest.number && latest.number > 0 {
+        return Err(ValidatorError::FinalityUndeclared { chain: name.to_owned() });
+    }
+    Ok(())
+}
+
+/// What starting one stream needs.
+#[derive(Debug, Clone, Copy)]
+struct Start<'a> {
+    config: &'a ValidatorConfig,
+    db: &'a Db,
+    chain: &'a Endpoints,
+    name: &'a str,
+    manifest: &'a ChainManifest,
+    address: SocketAddr,
+}
+
+impl Start<'_> {
+    async fn stream(
+        self,
+        tier: Tier,
+        signer: PrivateKeySigner,
+        tasks: &Tasks,
+        health: &Health,
+    ) -> Result<Journal, ValidatorError> {
+        let Self { config, db, chain, name, manifest, .. } = self;
+        let path = config.storage.join(manifest.domain.to_string()).join(tier.to_string());
+        // Announced as it is, so it must not depend on where the process was started.
+        let folder = Arc::new(Folder::open(std::path::absolute(&path).unwrap_or(path))?);
+        folder.write_metadata(env!("CARGO_PKG_VERSION"))?;
+        let hook = manifest.contracts.merkle_tree_hook;
+        let journal = Journal::open(
+            db.clone(),
+            (manifest.domain, tier),
+            hook.into_word(),
+            signer.address().into_word(),
+        )
+        .await?;
+        let stream = Stream {
+            chain_name: name.to_owned(),
+            domain: manifest.domain,
+            tier,
+            rule: config.rule(manifest, tier),
+            hook,
+            start_block: manifest.start_block,
+            interval: config.interval,
+        };
+        let label = format!("{name} {tier}");
+        let health = health.component(&label);
+        let parts = (journal.clone(), Arc::clone(&folder));
+        let attester = Attester::load(stream, chain.clone(), parts, signer.clone(), health).await?;
+        tasks.spawn(format!("attest {label}"), attester.run(tasks.shutdown()));
+        if let Some(storage_location) = self.location(tier, &folder) {
+            let announcer = Announcer {
+                chain: chain.any().clone(),
+                db: db.clone(),
+                contract: manifest.contracts.validator_announce,
+                announcement: Announcement {
+                    mailbox: manifest.contracts.mailbox.into_word(),
+                    origin: manifest.domain,
+                    storage_location,
+                },
+                signer,
+                folder,
+            };
+            tasks.spawn_job(format!("announce {label}"), announcer.run(tasks.shutdown()));
+        }
+        Ok(journal)
+    }
+
+    fn location(self, tier: Tier, folder: &Folder) -> Option<String> {
+        let below =
+            |base: &str| format!("{}/{}/{tier}", base.trim_end_matches('/'), self.manifest.domain);
+        match &self.config.announce {
+            Announce::No => None,
+            Announce::File => Some(format!("file://{}", folder.path().display())),
+            Announce::Http(url) => Some(below(url.as_str())),
+            Announce::Listen => Some(below(&format!("http://{}", self.address))),
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! Attested cross-chain reads: `POST /read` takes a mailbox id, nothing else.
+//!
+//! Everything that is signed was found by this validator itself: the dispatch in the log of its own
+//! mailbox, final at the message's tier; the anchors by one rule that every honest validator follows to
+//! the same blocks; the results by executing at those blocks.
+
+mod anchor;
+mod record;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use alloy::{
+    primitives::{Address, B256, Bytes, U256},
+    rpc::types::{Filter, TransactionRequest},
+    signers::{SignerSync as _, local::PrivateKeySigner},
+    sol_types::{SolEvent as _, SolValue as _},
+};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use chain::{ChainClient, FinalityRule, client::BlockHeader, manifest::ChainManifest};
+use protocol::{
+    abi::{
+        hyperlane::Mailbox,
+        messaging::{ReadAnchor, ReadResult},
+    },
+    finality::Tier,
+    ids::{Domain, MailboxMessageId, MessageId},
+    message::{Envelope, Message},
+    read::{self, ReadDigest},
+    signable::Signable as _,
+};
+use serde::{Deserialize, Serialize};
+
+use self::record::Record;
+use super::{endpoints::Endpoints, journal::Journal};
+
+/// How far back a dispatch that is not recorded yet is looked for.
+const RECENT: u64 = 2_000;
+
+/// What is asked: which message's reads.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadRequest {
+    /// keccak256 of the envelope.
+    pub mailbox_id: B256,
+}
+
+/// What is attested.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadAttestation {
+    /// Who signed.
+    pub validator: Address,
+    /// keccak256 of the Metalayer message.
+    pub message_id: B256,
+    /// Timestamp of the block that dispatched the message.
+    pub timestamp: u64,
+    /// `abi.encode((uint32 domain, uint64 number, bytes32 blockHash)[])`, ascending by domain.
+    pub anchors: Bytes,
+    /// One result for each read: `abi.encode(bool ok, bytes data)`.
+    pub wrapped: Vec<Bytes>,
+    /// Over the digest of all that.
+    pub signature: Bytes,
+}
+
+impl ReadAttestation {
+    /// The anchors, when they are well formed.
+    pub fn decode_anchors(&self) -> Option<Vec<ReadAnchor>> {
+        Vec::<ReadAnchor>::abi_decode(&self.anchors).ok()
+    }
+}
+
+/// Why nothing is attested.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadRefusal {
+    /// No such dispatch, or not one that may be attested.
+    #[error("{0}")]
+    Unknown(&'static str),
+    /// Not yet.
+    #[error("{0}")]
+    Pending(String),
+    /// A chain or the database failed: never a result.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl From<chain::client::Error> for ReadRefusal {
+    fn from(error: chain::client::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl From<chain::db::Error> for ReadRefusal {
+    fn from(error: chain::db::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl IntoResponse for ReadRefusal {
+    fn into_response(self) -> Response {
+        let status = match &self {
+            Self::Unknown(_) => StatusCode::NOT_FOUND,
+            Self::Pending(_) => StatusCode::ACCEPTED,
+            Self::Unavailable(cause) => {
+                tracing::warn!(cause, "a read could not be attested");
+                let answer = serde_json::json!({ "status": "unavailable" });
+                return (StatusCode::SERVICE_UNAVAILABLE, Json(answer)).into_response();
+            }
+        };
+        let label = if status == StatusCode::ACCEPTED { "pending" } else { "unknown" };
+        let answer = serde_json::json!({ "status": label, "reason": self.to_string() });
+        (status, Json(answer)).into_response()
+    }
+}
+
+/// One chain that messages come from, go to, or read.
+#[derive(Debug)]
+pub(super) struct ReadChain {
+    pub(super) manifest: ChainManifest,
+    pub(super) chain: Endpoints,
+    /// When a block may be attested, by tier.
+    pub(super) rules: BTreeMap<u8, FinalityRule>,
+    pub(super) journals: BTreeMap<u8, Journal>,
+}
+
+/// Attests reads with the keys of all tiers.
+#[derive(Debug)]
+pub(super) struct Attestor {
+    pub(super) chains: BTreeMap<Domain, ReadChain>,
+    pub(super) keys: BTreeMap<u8, PrivateKeySigner>,
+    pub(super) record: Record,
+    /// Anyone may ask, and every question asks chains: only so many at a time.
+    pub(super) permits: tokio::sync::Semaphore,
+}
+
+/// Questions answered at the same time.
+pub(super) const MAX_QUESTIONS: usize = 32;
+
+pub(super) use record::Record as ReadRecord;
+
+pub(super) fn routes(attestor: Attestor) -> Router {
+    Router::new().route("/read", post(attest)).with_state(Arc::new(attestor))
+}
+
+async fn attest(
+    State(attestor): State<Arc<Attestor>>,
+    Json(request): Json<ReadRequest>,
+) -> Result<Json<ReadAttestation>, ReadRefusal> {
+    let closed = |error: tokio::sync::AcquireError| ReadRefusal::Unavailable(error.to_string());
+    let _permit = attestor.permits.acquire().await.map_err(closed)?;
+    attestor.attest(MailboxMessageId(request.mailbox_id)).await.map(Json)
+}
+
+/// A dispatch that may be attested.
+struct Dispatched {
+    envelope: Bytes,
+    block: BlockHeader,
+}
+
+/// A fault in what a stranger dispatched.
+const MALFORMED: ReadRefusal = ReadRefusal::Unknown("not a message of the configured router");
+
+impl Attestor {
+    async fn attest(&self, id: MailboxMessageId) -> Result<ReadAttestation, ReadRefusal> {
+        let (origin, dispatched) = self.find(id).await?;
+        let envelope = Envelope::parse(&dispatched.envelope).map_err(|_| MALFORMED)?;
+        let message = Message::parse(envelope.body).map_err(|_| MALFORMED)?;
+        let header = message.header;
+        let from_router = envelope.sender == origin.manifest.contracts.router.into_word();
+        let consistent = envelope.origin == origin.manifest.domain
+            && header.origin == envelope.origin
+            && header.destination == envelope.destination;
+        if !from_router || !consistent || message.reads.is_empty() {
+            return Err(MALFORMED);
+        }
+        let key = self
+            .keys
+            .get(&header.tier.byte())
+            .ok_or(ReadRefusal::Unknown("no key of that tier is held"))?;
+        self.check_final(origin, header.tier, id, &dispatched).await?;
+        let destination = self
+            .chains
+            .get(&envelope.destination)
+            .ok_or(ReadRefusal::Unknown("the destination is not configured"))?;
+        let results = match self.record.find(id, dispatched.block.hash).await? {
+            Some(known) => known,
+            None => {
+                let found = self.execute(origin, &message, dispatched.block).await?;
+                service::crash_point!("validator.read.before");
+                self.record.keep(id, dispatched.block.hash, &found).await?
+            }
+        };
+        let digest = ReadDigest {
+            local_domain: envelope.destination,
+            read_ism: destination.manifest.contracts.read_ism,
+            message: message.id(),
+            timestamp: dispatched.block.timestamp,
+            anchors: &results.anchors,
+            wrapped: &results.wrapped,
+        };
+        let signature = key
+            .sign_hash_sync(&digest.digest())
+            .map_err(|error| ReadRefusal::Unavailable(error.to_string()))?;
+        Ok(attestation(key.address(), message.id(), &digest, signature))
+    }
+
+    /// The dispatch of a message, in the log of one of the configured mailboxes: first where a journal
+    /// says, then among recent blocks.
+    async fn find(&self, id: MailboxMessageId) -> Result<(&ReadChain, Dispatched), ReadRefusal> {
+        for chain in self.chains.values() {
+            let mut from = None;
+            for journal in chain.journals.values() {
+                let block = journal
+                    .block_of(id)
+                    .await
+                    .map_err(|error| ReadRefusal::Unavailable(error.to_string()))?;
+                from = from.or(block);
+            }
+            let from = match from {
+                Some(block) => block,
+                None => chain.chain.any().latest().await?.number.saturating_sub(RECENT),
+            };
+            let filter = Filter::new()
+                .address(chain.manifest.contracts.mailbox)
+                .event_signature(Mailbox::DispatchId::SIGNATURE_HASH)
+                .topic1(id.0)
+                .from_block(from);
+            let found = chain.chain.majority().logs(&filter).await?;
+            let Some(hash) = found.first().and_then(|log| log.block_hash) else { continue };
+            if let Some(dispatched) = self.read_dispatch(chain, id, hash).await? {
+                return Ok((chain, dispatched));
+            }
+        }
+        Err(ReadRefusal::Unknown("no such message was dispatched"))
+    }
+
+    async fn read_dispatch(
+        &self,
+        chain: &ReadChain,
+        id: MailboxMessageId,
+        hash: B256,
+    ) -> Result<Option<Dispatched>, ReadRefusal> {
+        let filter = Filter::new()
+            .address(chain.manifest.contracts.mailbox)
+            .event_signature(Mailbox::Dispatch::SIGNATURE_HASH)
+            .at_block_hash(hash);
+        let Some(block) = chain.chain.majority().block(alloy::eips::BlockId::hash(hash)).await?
+        else {
+            return Ok(None);
+        };
+        for log in chain.chain.majority().logs(&filter).await? {
+            let Ok(dispatch) = Mailbox::Dispatch::decode_log(&log.inner) else { continue };
+            let envelope = dispatch.data.message;
+            if Envelope::parse(&envelope).is_ok_and(|envelope| envelope.id() == id) {
+                return Ok(Some(Dispatched { envelope, block }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether this validator signed the message's leaf at the tier of the message, in that block.
+    async fn check_final(
+        &self,
+        origin: &ReadChain,
+        tier: Tier,
+        id: MailboxMessageId,
+        dispatched: &Dispatched,
+    ) -> Result<(), ReadRefusal> {
+        let pending = || ReadRefusal::Pending(format!("its block is not {tier} yet"));
+        let journal = origin.journals.get(&tier.byte()).ok_or_else(pending)?;
+        let recorded = journal
+            .is_recorded(id, dispatched.block.hash)
+            .await
+            .map_err(|error| ReadRefusal::Unavailable(error.to_string()))?;
+        if recorded { Ok(()) } else { Err(pending()) }
+    }
+
+    /// Executes every read at the anchor of its chain.
+    async fn execute(
+        &self,
+        origin: &ReadChain,
+        message: &Message<'_>,
+        block: BlockHeader,
+    ) -> Result<Results, ReadRefusal> {
+        let tier = message.header.tier;
+        let mut anchors = BTreeMap::new();
+        for read in message.reads.iter() {
+            if anchors.contains_key(&read.domain.0) {
+                continue;
+            }
+            let anchor = if read.domain == origin.manifest.domain {
+                ReadAnchor { domain: read.domain.0, number: block.number, blockHash: block.hash }
+            } else {
+                let chain = self
+                    .chains
+                    .get(&read.domain)
+                    .ok_or(ReadRefusal::Unknown("a read's chain is not configured"))?;
+                anchor::find(chain, tier, block.timestamp).await?
+            };
+            anchors.insert(read.domain.0, anchor);
+        }
+        let mut wrapped = Vec::with_capacity(message.reads.len());
+        for operation in message.reads.iter() {
+            let result =
+                match (anchors.get(&operation.domain.0), self.chains.get(&operation.domain)) {
+                    (Some(anchor), Some(chain)) if anchor.blockHash != B256::ZERO => {
+                        execute_at(
+                            chain.chain.majority(),
+                            anchor,
+                            operation.target,
+                            operation.call_data,
+                        )
+                        .await?
+                    }
+                    // The chain did not exist at that time.
+                    _ => read::failed(),
+                };
+            wrapped.push(read::wrap(&result));
+        }
+        Ok(Results { anchors: anchors.into_values().collect(), wrapped })
+    }
+}
+
+/// What the reads of a message came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Results {
+    pub(super) anchors: Vec<ReadAnchor>,
+    pub(super) wrapped: Vec<Bytes>,
+}
+
+/// One read, exactly as the specification has it: at the block by hash, from nobody, without value or
+/// gas price, with ten million gas.
+async fn execute_at(
+    client: &ChainClient,
+    anchor: &ReadAnchor,
+    target: Address,
+    call_data: &[u8],
+) -> Result<ReadResult, ReadRefusal> {
+    let at = alloy::eips::BlockId::hash(anchor.blockHash);
+    let mut request = TransactionRequest::default()
+        .from(Address::ZERO)
+        .to(target)
+        .input(Bytes::copy_from_slice(call_data).into());
+    request.value = Some(U256::ZERO);
+    request.gas = Some(read::READ_GAS);
+    request.gas_price = Some(0);
+    match client.simulate(&request, at).await {
+        Ok(data) if data.is_empty() && client.code(target, at).await?.is_empty() => {
+            Ok(read::failed())
+        }
+        Ok(data) => Ok(read::answered(data)),
+        Err(error) if error.revert().is_some() || is_out_of_gas(&error) => Ok(read::failed()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Nodes say it in their own words; everything else they say is no result.
+fn is_out_of_gas(error: &chain::client::Error) -> bool {
+    match error {
+        chain::client::Error::Node { message, .. } => {
+            let message = message.to_lowercase();
+            ["out of gas", "outofgas", "invalid opcode", "stack underflow"]
+                .iter()
+                .any(|words| message.contains(words))
+        }
+        _ => false,
+    }
+}
+
+fn attestation(
+    validator: Address,
+    message_id: MessageId,
+    digest: &ReadDigest<'_, Bytes>,
+    signature: alloy::primitives::Signature,
+) -> ReadAttestation {
+    ReadAttestation {
+        validator,
+        message_id: message_id.0,
+        timestamp: digest.timestamp,
+        anchors: digest.anchors.to_vec().abi_encode().into(),
+        wrapped: digest.wrapped.to_vec(),
+        signature: signature.as_bytes().to_vec().into(),
+    }
+}
+
+/// The newest block that may be attested at a tier.
+async fn head_of(chain: &ReadChain, tier: Tier) -> Result<Option<BlockHeader>, ReadRefusal> {
+    let rule = chain.rules.get(&tier.byte()).copied().unwrap_or(chain.manifest.finality);
+    Ok(chain.chain.head(rule).await?)
+}

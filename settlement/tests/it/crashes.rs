@@ -1,0 +1,147 @@
+//! Sudden death at every named point: what was begun is finished by the next start, once.
+//!
+//! The process that dies is this test binary, started again for one test and told its role.
+
+use std::{
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
+
+use chain::Manifest;
+use settlement::{relayer, validator};
+
+use crate::world::{self, World, address_of, eventually};
+
+const ROLE: &str = "SETTLEMENT_TEST_ROLE";
+const DATA: &str = "SETTLEMENT_TEST_DATA";
+
+/// Points of a validator between reading a leaf and having published it.
+const VALIDATOR_POINTS: [&str; 4] = [
+    "validator.journal.before",
+    "validator.journal.after",
+    "validator.publish.files",
+    "validator.publish.after",
+];
+
+/// Points of a validator while it takes signatures back.
+const REORG_POINTS: [&str; 3] =
+    ["validator.reorg.evidence", "validator.reorg.truncated", "validator.reorg.recorded"];
+
+/// Points of a relayer between seeing a message and knowing it delivered.
+const RELAYER_POINTS: [&str; 7] = [
+    "relayer.index.before",
+    "relayer.index.after",
+    "relayer.submit.before",
+    "relayer.submit.after",
+    "relayer.included",
+    "relayer.delivered.before",
+    "relayer.delivered.after",
+];
+
+/// Plays the role that the environment names, until it dies. Without one this is no test.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child() {
+    let (Ok(role), Ok(data)) = (std::env::var(ROLE), std::env::var(DATA)) else { return };
+    let data = PathBuf::from(data);
+    let manifest = Manifest::load(data.join("manifest.json")).unwrap();
+    if role == "relayer" {
+        let handle = relayer::spawn(world::relayer_config(manifest, &data)).await.unwrap();
+        handle.ended().await;
+    } else {
+        let config = world::validator_config(manifest, &data, role.parse().unwrap());
+        let handle = validator::spawn(config).await.unwrap();
+        handle.ended().await;
+    }
+}
+
+/// A process that is killed when it is dropped.
+struct Process(Child);
+
+impl Process {
+    fn start(world: &World, role: &str, crash_at: Option<&str>) -> Self {
+        world.manifest.save(world.data.path().join("manifest.json")).unwrap();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["--exact", "crashes::child", "--nocapture"])
+            .env(ROLE, role)
+            .env(DATA, world.data.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        if let Some(point) = crash_at {
+            command.env(service::crash::CRASH_VARIABLE, point);
+        }
+        Self(command.spawn().unwrap())
+    }
+
+    async fn died(&mut self, point: &str) {
+        let process = std::cell::RefCell::new(&mut self.0);
+        eventually(point, async || process.borrow_mut().try_wait().unwrap().is_some()).await;
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// A world in which the message needs the validator that dies.
+async fn world_of_two() -> World {
+    let world = World::new().await;
+    for core in &world.cores {
+        let both = [address_of(1), address_of(2)];
+        core.set_default_ism(core.set(core.message_id_factory, &both, 2));
+    }
+    world
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_validator_that_dies_at_any_point_signs_what_it_began() {
+    let world = world_of_two().await;
+    let _other = world.validator(2).await;
+    let _relayer = world.relayer().await;
+    let (origin, destination) = (world.origin(), world.destination());
+    for point in VALIDATOR_POINTS {
+        let id = origin.dispatch(destination, point.as_bytes());
+        Process::start(&world, "1", Some(point)).died(point).await;
+        let _again = Process::start(&world, "1", None);
+        eventually(point, async || destination.is_delivered(id)).await;
+        assert_eq!(destination.deliveries(id), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_validator_that_dies_while_it_takes_back_signatures_ends_on_the_new_branch() {
+    let world = world_of_two().await;
+    let _other = world.validator(2).await;
+    let _relayer = world.relayer().await;
+    let (origin, destination) = (world.origin(), world.destination());
+    let index = world.folder(1, "instant").join("index.json");
+    for (number, point) in REORG_POINTS.into_iter().enumerate() {
+        let mut dying = Process::start(&world, "1", Some(point));
+        origin.dispatch(destination, b"goes");
+        let published = || std::fs::read_to_string(&index).unwrap_or_default();
+        eventually("a fast signature", async || published() == number.to_string()).await;
+        origin.undo_last_dispatch();
+        let id = origin.dispatch(destination, &number.to_be_bytes());
+        dying.died(point).await;
+        let _again = Process::start(&world, "1", None);
+        eventually(point, async || destination.is_delivered(id)).await;
+        assert_eq!(destination.deliveries(id), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relayer_that_dies_at_any_point_delivers_once() {
+    let world = World::new().await;
+    let _validators = world.validators().await;
+    let (origin, destination) = (world.origin(), world.destination());
+    for point in RELAYER_POINTS {
+        let id = origin.dispatch(destination, point.as_bytes());
+        Process::start(&world, "relayer", Some(point)).died(point).await;
+        let _again = Process::start(&world, "relayer", None);
+        eventually(point, async || destination.is_delivered(id)).await;
+        assert_eq!(destination.deliveries(id), 1);
+    }
+}
