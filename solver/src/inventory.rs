@@ -1,0 +1,181 @@
+//! Keeps the books of what the wallets hold: balances, allowances, alerts.
+
+use std::{sync::Arc, time::Duration};
+
+use alloy::{
+    eips::BlockNumberOrTag,
+    primitives::{Address, U256},
+    sol_types::SolCall,
+};
+use chain::{
+    client,
+    sender::{self, Request},
+};
+use protocol::{
+    abi::erc20,
+    ids::{ChainId, IntentHash},
+};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    facts::balance,
+    money::Asset,
+    network::{self, Link, Network},
+    policy::{Policy, Served},
+    rebalance::Rebalancer,
+    store::{self, Entry, EntryKind, Holding, Store},
+};
+
+/// How often balances are read although nothing of ours has moved: deposits, and alerts.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// Why balances cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A chain did not answer.
+    #[error(transparent)]
+    Chain(#[from] client::Error),
+    /// A chain is not connected.
+    #[error(transparent)]
+    Network(#[from] network::Error),
+    /// An approval could not be sent.
+    #[error(transparent)]
+    Sender(#[from] sender::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// Reads balances into the store.
+#[derive(Debug)]
+pub(crate) struct Inventory {
+    pub(crate) network: Network,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) store: Store,
+    pub(crate) clock: service::clock::Clock,
+    pub(crate) moved: Arc<Notify>,
+    pub(crate) rebalancer: Arc<dyn Rebalancer>,
+}
+
+impl Inventory {
+    /// Reads every balance once.
+    pub(crate) async fn read_all(&self) -> Result<(), Error> {
+        for served in self.policy.chains() {
+            self.read_chain(served).await?;
+        }
+        Ok(())
+    }
+
+    async fn read_chain(&self, served: &Served) -> Result<(), Error> {
+        let link = self.network.link(served.id)?;
+        // Balances are read at a block that exists for certain, so that the block they are
+        // booked under is the block they are true at.
+        let block = link.client.latest().await?.number;
+        for wallet in &link.wallets {
+            for token in served.tokens.keys() {
+                let asset = Asset { chain: served.id, token: *token };
+                let at = BlockNumberOrTag::Number(block);
+                let amount = balance(&link.client, *token, wallet.address(), at).await?;
+                let holding = Holding { wallet: wallet.address(), asset, amount, block };
+                self.store.observe(holding).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps balances fresh until shutdown. A chain that does not answer keeps its last ones.
+    pub(crate) async fn run(self, shutdown: CancellationToken) -> Result<(), store::Error> {
+        while !shutdown.is_cancelled() {
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                () = self.moved.notified() => {}
+                () = tokio::time::sleep(EVERY) => {}
+            }
+            for served in self.policy.chains() {
+                match self.read_chain(served).await {
+                    Ok(()) => {}
+                    Err(Error::Store(error)) => return Err(error),
+                    Err(error) => {
+                        metrics::counter!("solver_balance_faults_total").increment(1);
+                        tracing::warn!(chain = %served.id, %error, "balances not read");
+                    }
+                }
+            }
+            self.report().await?;
+        }
+        Ok(())
+    }
+
+    async fn report(&self) -> Result<(), store::Error> {
+        for (holding, free) in self.store.holdings().await? {
+            let Some(token) = self.policy.token(holding.asset) else { continue };
+            let labels = [
+                ("chain", holding.asset.chain.to_string()),
+                ("wallet", holding.wallet.to_string()),
+                ("token", token.name.clone()),
+            ];
+            let unit = 10_f64.powi(i32::from(token.decimals));
+            metrics::gauge!("solver_balance", &labels).set(f64::from(holding.amount) / unit);
+            metrics::gauge!("solver_free", &labels).set(f64::from(free) / unit);
+            let low = holding.amount < token.low;
+            metrics::gauge!("solver_balance_low", &labels).set(if low { 1.0 } else { 0.0 });
+            if low {
+                self.rebalancer.short(holding, token).await;
+            }
+        }
+        for (state, count) in self.store.census().await? {
+            metrics::gauge!("solver_orders", "state" => state.name()).set(count as f64);
+        }
+        Ok(())
+    }
+
+    /// Lets the Inbox of each chain take the wallets' tokens. It only ever takes them from its
+    /// caller, so an unlimited allowance gives nobody else a way to them.
+    pub(crate) async fn approve_all(&self) -> Result<(), Error> {
+        for served in self.policy.chains() {
+            let link = self.network.link(served.id)?;
+            for token in served.tokens.keys().filter(|token| !token.is_zero()) {
+                for wallet in &link.wallets {
+                    self.approve(served, link, *token, wallet).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn approve(
+        &self,
+        served: &Served,
+        link: &Link,
+        token: Address,
+        wallet: &chain::Sender,
+    ) -> Result<(), Error> {
+        let owner = wallet.address();
+        let allowance = erc20::allowanceCall { owner, spender: served.inbox };
+        let given = link.client.call(token, &allowance, BlockNumberOrTag::Latest).await?;
+        if given >= U256::MAX / U256::from(2) {
+            return Ok(());
+        }
+        let data = erc20::approveCall { spender: served.inbox, value: U256::MAX }.abi_encode();
+        // A token that counts allowances down is approved again: the key must be new then.
+        let nonce = link.client.nonce(owner, BlockNumberOrTag::Latest).await?;
+        let key = format!("approve:{token}:{nonce}");
+        let inclusion = wallet.send(Request::call(key, token, data)).await?;
+        tracing::info!(chain = %served.id, %token, %owner, "inbox approved");
+        let amount = U256::from(inclusion.gas_used) * U256::from(inclusion.gas_price);
+        let entry = Entry {
+            tx: inclusion.hash,
+            position: 0,
+            intent: IntentHash::ZERO,
+            wallet: owner,
+            asset: Asset::native(ChainId(served.id.0)),
+            kind: EntryKind::ApprovalGas,
+            amount,
+            usd: crate::money::Usd::ZERO,
+            at: crate::clock::millis(&self.clock),
+        };
+        self.store.book(&[entry]).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,316 @@
+//! Quotes: signed, expiring offers that hold inventory for as long as they stand.
+//!
+//! A quote is priced by the same formula as an order, with the fill simulated on the route that
+//! would take it. The route's salt is the quote's id, which is how an order claims the promise.
+
+mod price;
+
+use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
+
+use alloy::{
+    primitives::{Address, B256, Bytes, U256},
+    signers::{SignerSync, local::PrivateKeySigner},
+    sol_types::SolCall,
+};
+use api::{
+    Amount,
+    aggregator::{AmountRequest, Security},
+    solver::{NoQuote, NoQuoteReason, Quote, QuoteRequest, QuoteResponse, SignedQuote},
+};
+use protocol::{
+    abi::erc20,
+    finality::Tier,
+    ids::ChainId,
+    intent::{Call, Intent, Reward, Route, TokenAmount},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::{Config, Run},
+    engine::{Engine, Fault},
+    money::Asset,
+    order::Order,
+    policy::{Served, Settlement},
+    store::{self, Mode, Reservation},
+};
+
+/// Time after its expiry in which a taken quote's intent may still be filled.
+const ROUTE_LIFE: Duration = Duration::from_secs(600);
+
+/// Gives quotes.
+#[derive(Debug)]
+pub struct Quoter {
+    engine: Arc<Engine>,
+    signer: Option<PrivateKeySigner>,
+    lifetime: Duration,
+    most_open: u64,
+}
+
+/// Why no quote can be given at all.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Facts or books could not be had.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// The signing key is not to be had.
+    #[error("the quote cannot be signed")]
+    Signing,
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+/// A request on its two chains, at one tier.
+struct Lane<'a> {
+    origin: &'a Served,
+    destination: &'a Served,
+    prover: Address,
+    tier: Tier,
+    security: Security,
+}
+
+impl Quoter {
+    /// A quoter that signs with the first wallet of the first chain.
+    pub fn new(config: &Config, engine: Arc<Engine>) -> Self {
+        let key = config.chains.values().find_map(|chain| chain.wallets.first());
+        Self {
+            engine,
+            signer: key.and_then(|key| key.load().ok()),
+            lifetime: config.quote_lifetime,
+            most_open: u64::from(config.quotes_open),
+        }
+    }
+
+    /// Offers for a request, one for each tier that it leaves open.
+    ///
+    /// # Errors
+    /// When nothing can be said; reasons against a quote are part of the answer.
+    pub async fn quote(&self, request: &QuoteRequest) -> Result<QuoteResponse, Error> {
+        let mut answer = QuoteResponse { quotes: Vec::new(), unavailable: Vec::new() };
+        if let Some(none) = self.closed().await? {
+            answer.unavailable.push(none);
+            return Ok(answer);
+        }
+        let tiers = [(Tier::Instant, Security::Instant), (Tier::Finalized, Security::Finalized)];
+        for (tier, security) in tiers {
+            if request.security.is_some_and(|wanted| wanted != security) {
+                continue;
+            }
+            match self.quote_tier(request, tier, security).await? {
+                Ok(quote) => answer.quotes.push(quote),
+                Err(none) => answer.unavailable.push(none),
+            }
+        }
+        metrics::counter!("solver_quotes_total").increment(answer.quotes.len() as u64);
+        Ok(answer)
+    }
+
+    /// Why no quote at all is given now.
+    async fn closed(&self) -> Result<Option<NoQuote>, Error> {
+        let mode = self.engine.store.mode().await?;
+        let message = if self.engine.run == Run::Dry {
+            "the solver runs dry".to_owned()
+        } else if mode != Mode::Running {
+            format!("the solver is {mode}")
+        } else if self.engine.store.open_quotes().await? >= self.most_open {
+            "too many quotes are open".to_owned()
+        } else {
+            return Ok(None);
+        };
+        let reason = NoQuoteReason::Unavailable;
+        Ok(Some(NoQuote { security: None, reason, message, minimum: None }))
+    }
+
+    async fn quote_tier(
+        &self,
+        request: &QuoteRequest,
+        tier: Tier,
+        security: Security,
+    ) -> Result<Result<SignedQuote, NoQuote>, Error> {
+        let none = |reason, message: String| NoQuote {
+            security: Some(security),
+            reason,
+            message,
+            minimum: None,
+        };
+        let lane = match self.lane(request, tier, security) {
+            Ok(lane) => lane,
+            Err(message) => return Ok(Err(none(NoQuoteReason::NoRoute, message))),
+        };
+        let priced = match self.price(request, &lane).await? {
+            Ok(priced) => priced,
+            Err(price::Refused { reason, message, minimum }) => {
+                return Ok(Err(NoQuote { minimum: minimum.map(Amount), ..none(reason, message) }));
+            }
+        };
+        let quote = self.terms(request, &lane, &priced).await?;
+        let wallet = priced.plan.wallet;
+        let reservations: Vec<Reservation> = self.engine.reservations(&priced.order, &priced.plan);
+        debug_assert!(reservations.iter().all(|r| r.wallet == wallet));
+        match self.engine.store.offer(&quote, &reservations).await {
+            Ok(()) => {}
+            Err(short @ store::Error::NotEnough { .. }) => {
+                return Ok(Err(none(NoQuoteReason::AmountTooHigh, short.to_string())));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let signer = self.signer.as_ref().ok_or(Error::Signing)?;
+        let signature = signer.sign_hash_sync(&quote.digest()).map_err(|_| Error::Signing)?;
+        Ok(Ok(SignedQuote { quote, signature: Bytes::from(signature.as_bytes().to_vec()) }))
+    }
+
+    /// Whether both chains, both tokens and the tier are served.
+    fn lane(
+        &self,
+        request: &QuoteRequest,
+        tier: Tier,
+        security: Security,
+    ) -> Result<Lane<'_>, String> {
+        let policy = &self.engine.policy;
+        let served =
+            |id: u64| policy.chain(ChainId(id)).ok_or_else(|| format!("chain {id} is not served"));
+        let origin = served(request.origin_chain_id)?;
+        let destination = served(request.destination_chain_id)?;
+        if origin.id == destination.id {
+            return Err("both ends are on one chain".into());
+        }
+        for (chain, token) in
+            [(origin, request.origin_token), (destination, request.destination_token)]
+        {
+            if !chain.tokens.contains_key(&token) {
+                return Err(format!("token {token} is not known on chain {}", chain.id));
+            }
+        }
+        if policy.lane(origin.id, destination.id).is_none() {
+            return Err("no lane is configured between these chains".into());
+        }
+        let settlement = Settlement::Message(tier);
+        let prover = origin.prover(settlement).ok_or("the origin has no prover of this tier")?;
+        destination.prover(settlement).ok_or("the destination has no prover of this tier")?;
+        Ok(Lane { origin, destination, prover, tier, security })
+    }
+
+    /// The order that would take a quote of these amounts.
+    fn order(
+        &self,
+        request: &QuoteRequest,
+        lane: &Lane<'_>,
+        id: B256,
+        amount_in: U256,
+        amount_out: U256,
+    ) -> Result<Order, Fault> {
+        let tiers = self.engine.policy.tiers();
+        let time = |chain| Ok::<_, Fault>(self.engine.network.link(chain)?.head().block.timestamp);
+        let needed = tiers.latency(lane.tier) + tiers.pause + tiers.margin + tiers.fill;
+        let hold = self.lifetime + ROUTE_LIFE;
+        let recipient = request.recipient.unwrap_or(Address::repeat_byte(0x11));
+        let (native, tokens, pay) = payment(request.destination_token, amount_out, recipient);
+        let calls = (request.calls.iter()).map(|c| Call {
+            target: c.target,
+            data: c.data.clone(),
+            value: c.value.0,
+        });
+        let extra = calls.clone().fold(U256::ZERO, |sum, c| sum.saturating_add(c.value));
+        let (reward_native, reward_tokens) = legs(request.origin_token, amount_in);
+        let intent = Intent {
+            destination: lane.destination.id.0,
+            route: Route {
+                salt: id,
+                deadline: time(lane.destination.id)? + hold.as_secs(),
+                portal: lane.destination.inbox,
+                nativeAmount: native.saturating_add(extra),
+                tokens,
+                calls: std::iter::once(pay).chain(calls).collect(),
+            },
+            reward: Reward {
+                deadline: time(lane.origin.id)? + (hold + needed).as_secs(),
+                creator: recipient,
+                prover: lane.prover,
+                nativeAmount: reward_native,
+                tokens: reward_tokens,
+            },
+        };
+        Ok(Order::new(lane.origin.id, intent, self.engine.now()))
+    }
+
+    async fn terms(
+        &self,
+        request: &QuoteRequest,
+        lane: &Lane<'_>,
+        priced: &price::Priced,
+    ) -> Result<Quote, Error> {
+        let out = Asset { chain: lane.destination.id, token: request.destination_token };
+        let free = self.engine.store.free(out).await?;
+        let available = free.first().map_or(U256::ZERO, |(_, amount)| *amount);
+        let fill_time = self.engine.fill_time.load(Ordering::Relaxed);
+        Ok(Quote {
+            id: priced.order.route().salt,
+            solver: self.signer.as_ref().map(PrivateKeySigner::address).unwrap_or_default(),
+            origin_chain_id: lane.origin.id.0,
+            origin_token: request.origin_token,
+            amount_in: Amount(priced.amount_in),
+            destination_chain_id: lane.destination.id.0,
+            destination_token: request.destination_token,
+            amount_out: Amount(priced.amount_out),
+            security: lane.security,
+            intent_source: lane.origin.intent_source,
+            prover: lane.prover,
+            inbox: lane.destination.inbox,
+            route_deadline: priced.order.route().deadline,
+            reward_deadline: priced.order.reward().deadline,
+            fill_seconds: fill_time.div_ceil(1_000).max(1),
+            available: Amount(available),
+            expires_at: self.engine.clock.unix() + self.lifetime.as_secs(),
+        })
+    }
+
+    /// Gives back what expired quotes hold, until shutdown.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn expire(self: Arc<Self>, shutdown: CancellationToken) -> Result<(), store::Error> {
+        let mut ticks = tokio::time::interval(Duration::from_secs(1));
+        while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+            // An order may have been published in the last second of a quote and be seen later.
+            let grace = self.lifetime.as_secs() / 2;
+            let gone = self
+                .engine
+                .store
+                .expire_quotes(self.engine.clock.unix().saturating_sub(grace))
+                .await?;
+            metrics::counter!("solver_quotes_expired_total").increment(gone);
+        }
+        Ok(())
+    }
+}
+
+/// The route's native amount, its tokens, and the call that pays the recipient.
+fn payment(token: Address, amount: U256, recipient: Address) -> (U256, Vec<TokenAmount>, Call) {
+    let (native, tokens) = legs(token, amount);
+    let call = if token.is_zero() {
+        Call { target: recipient, data: Bytes::new(), value: amount }
+    } else {
+        let data = erc20::transferCall { to: recipient, value: amount }.abi_encode().into();
+        Call { target: token, data, value: U256::ZERO }
+    };
+    (native, tokens, call)
+}
+
+fn legs(token: Address, amount: U256) -> (U256, Vec<TokenAmount>) {
+    if token.is_zero() {
+        (amount, Vec::new())
+    } else {
+        (U256::ZERO, vec![TokenAmount { token, amount }])
+    }
+}
+
+/// Which side is exact, and how much.
+const fn exact(request: &QuoteRequest) -> (bool, U256) {
+    match request.amount {
+        AmountRequest::ExactInput(amount) => (true, amount.0),
+        AmountRequest::ExactOutput(amount) => (false, amount.0),
+    }
+}

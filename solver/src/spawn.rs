@@ -1,0 +1,218 @@
+//! Starting and stopping: pre-flight checks first, then the tasks, then the doors.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use chain::{Db, Follower, Manifest, manifest};
+use service::{
+    admin::{self, AdminError},
+    clock::Clock,
+    health::Health,
+    tasks::{StopError, TaskFailure, Tasks},
+};
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    admin as operator,
+    config::{Config, SourceConfig},
+    engine::{Engine, Parts},
+    http,
+    intake::{self, Intake},
+    inventory::{self, Inventory},
+    network::{self, Network},
+    policy::{NotDeployed, Policy},
+    preflight,
+    price::{Board, Chainlink, Fixed, Http, Source},
+    quote::Quoter,
+    rebalance::AlertOnly,
+    store::{self, Store},
+    valuer::Valuer,
+};
+
+/// Why the solver does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The manifest cannot be read.
+    #[error(transparent)]
+    Manifest(#[from] manifest::Error),
+    /// The manifest lacks a chain.
+    #[error(transparent)]
+    NotDeployed(#[from] NotDeployed),
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Db(#[from] chain::db::Error),
+    /// The books cannot be opened.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// A chain cannot be used.
+    #[error(transparent)]
+    Network(#[from] network::Error),
+    /// Something on a chain is not as the manifest says.
+    #[error(transparent)]
+    Preflight(#[from] preflight::Faults),
+    /// Balances cannot be read, or the Inbox not approved.
+    #[error(transparent)]
+    Inventory(#[from] inventory::Error),
+    /// A chain cannot be followed.
+    #[error(transparent)]
+    Follower(#[from] chain::follower::Error),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The operator's endpoint cannot be served.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+}
+
+/// A running solver. Dropping it stops everything at once.
+#[derive(Debug)]
+pub struct Handle {
+    api: SocketAddr,
+    admin: SocketAddr,
+    store: Store,
+    stop_bound: std::time::Duration,
+    tasks: Tasks,
+}
+
+impl Handle {
+    /// Where quotes and intents are taken.
+    pub const fn api_addr(&self) -> SocketAddr {
+        self.api
+    }
+
+    /// Where metrics, health and the operator's API are served.
+    pub const fn admin_addr(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// The books, for reports and tests.
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Completes when the solver has stopped by itself, because a task failed.
+    pub async fn ended(&self) {
+        self.tasks.ended().await;
+    }
+
+    /// What ended it, if something did.
+    pub fn failure(&self) -> Option<TaskFailure> {
+        self.tasks.failure()
+    }
+
+    /// Stops taking intents, lets the looks under way end, and closes the doors.
+    ///
+    /// # Errors
+    /// When a task had failed, or did not end in time.
+    pub async fn stop(self) -> Result<(), StopError> {
+        self.tasks.stop(self.stop_bound).await
+    }
+}
+
+/// Starts a solver.
+///
+/// # Errors
+/// [`Error`]: everything that can be known to be wrong before money is at stake.
+pub async fn spawn(config: Config) -> Result<Handle, Error> {
+    let clock = Clock::system();
+    let tasks = Tasks::new();
+    let spawner = tasks.spawner();
+    let manifest = Manifest::load(&config.manifest)?;
+    let policy = Arc::new(Policy::new(&config, &manifest)?);
+    let db = Db::open(&config.database).await?;
+    let store = Store::open(db.clone()).await?;
+    let network = Network::connect(&config, &manifest, &db, &spawner).await?;
+    preflight::check(&policy, &network).await?;
+    let board = Board::new(sources(&config, &network, &clock)?, config.prices.limits);
+    board.refresh().await;
+    let valuer = Valuer::new(Arc::clone(&policy), board.clone(), clock.clone());
+    let moved = Arc::new(Notify::new());
+    let inventory = Inventory {
+        network: network.clone(),
+        policy: Arc::clone(&policy),
+        store: store.clone(),
+        clock: clock.clone(),
+        moved: Arc::clone(&moved),
+        rebalancer: Arc::new(AlertOnly),
+    };
+    inventory.read_all().await?;
+    if config.run == crate::Run::Live {
+        inventory.approve_all().await?;
+    }
+    let engine = Arc::new(Engine::new(Parts {
+        network: network.clone(),
+        policy: Arc::clone(&policy),
+        store: store.clone(),
+        valuer: valuer.clone(),
+        clock: clock.clone(),
+        run: config.run,
+        moved,
+        parallel: config.parallel,
+        tick: config.tick,
+        patience: config.stop_bound / 2,
+    }));
+    let (wake, woken) = mpsc::unbounded_channel();
+    for served in policy.chains() {
+        let link = network.link(served.id)?;
+        let poll = config.chains.get(&served.id).map_or(config.tick, |chain| chain.poll);
+        let following = intake::following(served, poll);
+        let follower = Follower::start(db.clone(), link.client.clone(), following).await?;
+        let intake = Arc::new(Intake {
+            chain: served.id,
+            store: store.clone(),
+            clock: clock.clone(),
+            wake: wake.clone(),
+        });
+        let name = format!("intake of {}", served.id);
+        spawner.spawn(name, intake.run(follower, spawner.shutdown()));
+    }
+    spawner.spawn("engine", Arc::clone(&engine).run(woken, spawner.shutdown()));
+    spawner.spawn("inventory", inventory.run(spawner.shutdown()));
+    spawner.spawn("prices", refresh_prices(board, config.prices.refresh, spawner.shutdown()));
+    let quoter = Arc::new(Quoter::new(&config, Arc::clone(&engine)));
+    spawner.spawn("quotes", Arc::clone(&quoter).expire(spawner.shutdown()));
+    let api = http::serve(config.api_listen, quoter, Arc::clone(&engine), wake, &spawner).await?;
+    let health = Health::default();
+    health.component("solver").ok();
+    let routes = operator::routes(&config, engine);
+    let admin = admin::serve(config.admin_listen, health, routes, &spawner).await?;
+    tracing::info!(%api, %admin, chains = config.chains.len(), "solver runs");
+    Ok(Handle { api, admin, store, stop_bound: config.stop_bound, tasks })
+}
+
+/// The configured price sources.
+fn sources(
+    config: &Config,
+    network: &Network,
+    clock: &Clock,
+) -> Result<Vec<Arc<dyn Source>>, network::Error> {
+    let mut sources: Vec<Arc<dyn Source>> = Vec::new();
+    for source in &config.prices.sources {
+        sources.push(match source.clone() {
+            SourceConfig::Fixed { name, prices } => {
+                Arc::new(Fixed::new(name, prices, clock.clone()))
+            }
+            SourceConfig::Http { name, urls, price_pointer, time_pointer } => {
+                Arc::new(Http::new(name, urls, price_pointer, time_pointer, clock.clone()))
+            }
+            SourceConfig::Chainlink { name, chain, feeds } => {
+                let client = network.link(chain)?.client.clone();
+                Arc::new(Chainlink::new(name, client, feeds))
+            }
+        });
+    }
+    Ok(sources)
+}
+
+/// Asks the price sources until shutdown.
+async fn refresh_prices(board: Board, every: std::time::Duration, shutdown: CancellationToken) {
+    let mut ticks = tokio::time::interval(every);
+    while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+        board.refresh().await;
+    }
+}

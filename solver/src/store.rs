@@ -1,0 +1,95 @@
+//! What the solver remembers, in SQL. Nothing that matters is held only in memory.
+//!
+//! A step of an order's life is one database transaction: the new state, its place in the history,
+//! reservations taken or given back, and bookings, all or none. Whatever a state allows happens
+//! after that transaction has been committed.
+
+mod batches;
+mod inventory;
+mod ledger;
+mod orders;
+mod outbox;
+mod quotes;
+mod schema;
+mod switches;
+
+pub use batches::{Batch, BatchKind};
+pub use inventory::{Holding, Reservation};
+pub use ledger::{Entry, EntryKind, Totals};
+pub use orders::{Books, HistoryEntry, Recorded, Release, Step};
+pub use outbox::Outgoing;
+pub use quotes::StoredQuote;
+pub use switches::{Mode, UnknownMode};
+
+use chain::db::{self, Db};
+use protocol::ids::IntentHash;
+
+use crate::order::State;
+
+/// The solver's tables.
+#[derive(Clone, Debug)]
+pub struct Store {
+    db: Db,
+}
+
+/// What the store refuses, or what the database says.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] db::Error),
+    /// Somebody else moved the order first.
+    #[error("order {hash} is no longer {expected}")]
+    Moved {
+        /// The order.
+        hash: IntentHash,
+        /// The state it was believed to be in.
+        expected: State,
+    },
+    /// The transition table has no such row.
+    #[error("an order may not go from {from} to {to}")]
+    Forbidden {
+        /// The state it is in.
+        from: State,
+        /// The state asked for.
+        to: State,
+    },
+    /// The wallet does not hold that much beyond what is reserved.
+    #[error("{given} of {asset} free, {expected} needed")]
+    NotEnough {
+        /// What is short.
+        asset: crate::money::Asset,
+        /// What is free.
+        given: alloy::primitives::U256,
+        /// What is needed.
+        expected: alloy::primitives::U256,
+    },
+    /// A row does not read as what was written.
+    #[error("the database holds a malformed {what}")]
+    Malformed {
+        /// What it should have been.
+        what: &'static str,
+    },
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Db(error.into())
+    }
+}
+
+impl Store {
+    /// Opens the tables in a database, bringing them up to date.
+    pub async fn open(db: Db) -> Result<Self, Error> {
+        db.migrate("solver", schema::MIGRATIONS).await?;
+        Ok(Self { db })
+    }
+
+    /// The database, for what is written together with these tables.
+    pub(crate) const fn db(&self) -> &Db {
+        &self.db
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! Transactions that a written state allows.
+
+use alloy::primitives::{Address, B256, Bytes, U256};
+use chain::{
+    db::{AnyRow, RowExt, Tx, int, word},
+    sender::Request,
+};
+use protocol::ids::ChainId;
+
+use super::{Error, Store};
+
+/// A transaction with the wallet that sends it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The chain.
+    pub chain: ChainId,
+    /// The wallet.
+    pub wallet: Address,
+    /// The transaction, under its idempotency key.
+    pub request: Request,
+}
+
+impl Store {
+    /// The transaction under a key, as it was written.
+    pub async fn outgoing(&self, key: &str) -> Result<Option<Outgoing>, Error> {
+        let row = sqlx::query("SELECT * FROM outbox WHERE key = $1")
+            .bind(key)
+            .fetch_optional(self.db.pool())
+            .await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// Writes a new order together with the transaction that opens it.
+    pub async fn record_gasless(
+        &self,
+        order: &crate::order::Order,
+        opening: &Outgoing,
+    ) -> Result<super::Recorded, Error> {
+        let mut tx = self.db.begin().await?;
+        let recorded = self.record_in(&mut tx, order).await?;
+        let known = sqlx::query("SELECT key FROM outbox WHERE key = $1")
+            .bind(&opening.request.key)
+            .fetch_optional(&mut *tx)
+            .await?;
+        if known.is_none() {
+            put(&mut tx, order.hash.0, opening).await?;
+        }
+        tx.commit().await?;
+        Ok(recorded)
+    }
+
+    /// Forgets a transaction that has done its work.
+    pub async fn forget_outgoing(&self, key: &str) -> Result<(), Error> {
+        sqlx::query("DELETE FROM outbox WHERE key = $1").bind(key).execute(self.db.pool()).await?;
+        Ok(())
+    }
+}
+
+/// Writes a transaction down for an order or a batch.
+pub(super) async fn put(tx: &mut Tx, owner: B256, outgoing: &Outgoing) -> Result<(), Error> {
+    let Outgoing { chain, wallet, request } = outgoing;
+    sqlx::query(
+        "INSERT INTO outbox (key, owner, chain, wallet, recipient, value, data, gas_limit, \
+         deadline) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .bind(&request.key)
+    .bind(owner.as_slice())
+    .bind(int(chain.0))
+    .bind(wallet.as_slice())
+    .bind(request.to.unwrap_or_default().as_slice())
+    .bind(word(request.value))
+    .bind(request.data.as_ref())
+    .bind(request.gas_limit.map(int))
+    .bind(request.deadline.map(int))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Forgets everything that an order was allowed to send.
+pub(super) async fn clear(tx: &mut Tx, owner: B256) -> Result<(), Error> {
+    sqlx::query("DELETE FROM outbox WHERE owner = $1")
+        .bind(owner.as_slice())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+fn read(row: &AnyRow) -> Result<Outgoing, Error> {
+    Ok(Outgoing {
+        chain: ChainId(row.u64("chain")?),
+        wallet: row.address("wallet")?,
+        request: Request {
+            key: row.text("key")?,
+            to: Some(row.address("recipient")?),
+            value: U256::from_be_slice(&row.bytes("value")?),
+            data: Bytes::from(row.bytes("data")?),
+            gas_limit: row.opt_u64("gas_limit")?,
+            deadline: row.opt_u64("deadline")?,
+        },
+    })
+}

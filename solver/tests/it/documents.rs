@@ -1,0 +1,37 @@
+//! Alert rules and dashboard ask only for metrics that the solver records.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+fn sources(folder: &Path, text: &mut String) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, text);
+        } else {
+            text.push_str(&fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+/// Every word that begins like a metric of ours.
+fn metrics(text: &str) -> BTreeSet<&str> {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .filter(|word| word.starts_with("solver_"))
+        .collect()
+}
+
+#[test]
+fn every_metric_of_the_operators_documents_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut code = String::new();
+    sources(&root.join("src"), &mut code);
+    let recorded = metrics(&code);
+    for name in ["alerts.yaml", "dashboard.json", "README.md"] {
+        let path = root.join("../docs/operations/solver").join(name);
+        let document = fs::read_to_string(path).unwrap();
+        let asked = metrics(&document);
+        assert!(!asked.is_empty(), "{name} names no metric");
+        let missing: Vec<_> = asked.difference(&recorded).collect();
+        assert!(missing.is_empty(), "{name} asks for {missing:?}");
+    }
+}

@@ -1,0 +1,250 @@
+//! Intents that pay are filled, proven and claimed, whatever they are made of.
+
+use alloy::{
+    primitives::{Address, Bytes, U256},
+    signers::SignerSync,
+    sol_types::{SolCall, SolValue},
+};
+use api::{
+    Amount,
+    aggregator::AmountRequest,
+    solver::{GaslessOrder, IntentStatus, QuoteRequest, QuoteResponse, SubmitIntent},
+};
+use chain::KeySource;
+use devnet::genesis::MNEMONIC;
+use protocol::{
+    abi::{
+        erc20,
+        intent::{GaslessCrossChainOrder, OrderData},
+    },
+    erc7683,
+    intent::{Call, Intent},
+};
+use solver::order::State;
+
+use crate::{
+    invariants,
+    world::{FIRST, RECIPIENT, SECOND, Settle, TT, USER, World, eventually},
+};
+
+const ETHER: u128 = 1_000_000_000_000_000_000;
+
+fn tokens(amount: u64) -> U256 {
+    U256::from(amount * TT)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_intent_is_filled_proven_and_claimed() {
+    let world = World::new().await;
+    let before = invariants::balances(&world, 8);
+    let solver = world.solver(8).await;
+    let native = Address::ZERO;
+    let (a, b) = (world.token(FIRST), world.token(SECOND));
+    let plain = world.intent(SECOND, FIRST, Settle::Instant, (a, tokens(110)), (b, tokens(100)));
+    let in_ether = world.intent(
+        SECOND,
+        FIRST,
+        Settle::Finalized,
+        (native, U256::from(ETHER / 10)),
+        (native, U256::from(ETHER / 20)),
+    );
+    let back = world.intent(FIRST, SECOND, Settle::Instant, (b, tokens(110)), (a, tokens(100)));
+    let local = world.intent(FIRST, FIRST, Settle::Local, (a, tokens(110)), (a, tokens(100)));
+    let mut several =
+        world.intent(SECOND, FIRST, Settle::Finalized, (a, tokens(200)), (b, tokens(100)));
+    several.route.nativeAmount = U256::from(7);
+    several.route.calls[0].data =
+        erc20::transferCall { to: RECIPIENT, value: tokens(60) }.abi_encode().into();
+    several.route.calls.push(Call {
+        target: b,
+        data: erc20::transferCall { to: USER, value: tokens(40) }.abi_encode().into(),
+        value: U256::ZERO,
+    });
+    several.route.calls.push(Call { target: RECIPIENT, data: Bytes::new(), value: U256::from(7) });
+    let hashes = [
+        world.publish(FIRST, &plain),
+        world.publish(FIRST, &in_ether),
+        world.publish(SECOND, &back),
+        world.publish(FIRST, &local),
+        world.publish(FIRST, &several),
+        gasless(&world, &solver).await,
+        quoted(&world, &solver).await,
+    ];
+    world.settle(&solver, &hashes, &[State::Claimed]).await;
+    assert!(world.balance(SECOND, b, RECIPIENT) >= tokens(160));
+    assert_eq!(world.balance(SECOND, native, RECIPIENT), U256::from(ETHER / 20 + 7));
+    invariants::hold(&world, &solver, 8, &before).await;
+    operating(&solver, hashes[0].0).await;
+    solver.stop().await.unwrap();
+}
+
+/// A gasless order handed to the solver, which opens it at its own expense.
+async fn gasless(world: &World, solver: &solver::Handle) -> protocol::ids::IntentHash {
+    let (a, b) = (world.token(FIRST), world.token(SECOND));
+    let source = world.contracts(FIRST).intent_source;
+    let Intent { destination, route, reward } =
+        world.intent(SECOND, FIRST, Settle::Instant, (a, tokens(120)), (b, tokens(100)));
+    let hash = Intent { destination, route: route.clone(), reward: reward.clone() }.hash();
+    let call = erc20::approveCall { spender: source, value: U256::MAX };
+    world.send(FIRST, USER, a, &call, U256::ZERO);
+    let data = OrderData {
+        destination,
+        routePortal: route.portal.into_word(),
+        routeDeadline: route.deadline,
+        route: route.encode().into(),
+        reward,
+        maxSpent: Vec::new(),
+    };
+    let order = GaslessCrossChainOrder {
+        originSettler: source,
+        user: USER,
+        nonce: U256::from(1),
+        originChainId: U256::from(FIRST),
+        openDeadline: u32::MAX,
+        fillDeadline: u32::MAX,
+        orderDataType: erc7683::ORDER_DATA_TYPEHASH,
+        orderData: data.abi_encode().into(),
+    };
+    let key: KeySource = format!("mnemonic:10:{MNEMONIC}").parse().unwrap();
+    let digest = erc7683::digest(&order, FIRST, source);
+    let signature = key.load().unwrap().sign_hash_sync(&digest).unwrap();
+    let body = SubmitIntent::Gasless {
+        order: GaslessOrder {
+            origin_settler: source,
+            user: USER,
+            nonce: Amount(order.nonce),
+            origin_chain_id: FIRST,
+            open_deadline: order.openDeadline,
+            fill_deadline: order.fillDeadline,
+            order_data_type: order.orderDataType,
+            order_data: order.orderData,
+        },
+        signature: signature.as_bytes().to_vec().into(),
+    };
+    let url = format!("http://{}/v1/intents", solver.api_addr());
+    let answer = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
+    let (status, text) = (answer.status(), answer.text().await.unwrap());
+    assert_eq!(status.as_u16(), 202, "{text}");
+    let taken: IntentStatus = serde_json::from_str(&text).unwrap();
+    assert_eq!(taken.intent_hash, hash.0);
+    hash
+}
+
+/// A quote is given, holds its inventory, and is honoured.
+async fn quoted(world: &World, solver: &solver::Handle) -> protocol::ids::IntentHash {
+    let (a, b) = (world.token(FIRST), world.token(SECOND));
+    let request = QuoteRequest {
+        origin_chain_id: FIRST,
+        origin_token: a,
+        destination_chain_id: SECOND,
+        destination_token: b,
+        amount: AmountRequest::ExactInput(Amount(tokens(100))),
+        recipient: Some(RECIPIENT),
+        calls: Vec::new(),
+        security: None,
+    };
+    let url = format!("http://{}/v1/quotes", solver.api_addr());
+    let client = reqwest::Client::new();
+    let answer = client.post(&url).json(&request).send().await.unwrap();
+    let text = answer.text().await.unwrap();
+    let answer: QuoteResponse = serde_json::from_str(&text).unwrap();
+    assert_eq!(answer.quotes.len(), 2, "{text}");
+    let signed = &answer.quotes[0];
+    signed.verify().unwrap();
+    let mut forged = signed.clone();
+    forged.quote.amount_out = Amount(tokens(1_000));
+    assert!(forged.verify().is_err());
+    let quote = &signed.quote;
+    assert!(quote.amount_out.0 < tokens(100) && quote.amount_out.0 > tokens(90), "{text}");
+    let held = solver.store().reserved_for(quote.id).await.unwrap();
+    assert!(held.iter().any(|r| r.amount == quote.amount_out.0), "{held:?}");
+
+    let mut intent = world.intent(
+        SECOND,
+        FIRST,
+        Settle::Instant,
+        (a, quote.amount_in.0),
+        (b, quote.amount_out.0),
+    );
+    intent.route.salt = quote.id;
+    intent.route.deadline = quote.route_deadline;
+    intent.reward.deadline = quote.reward_deadline;
+    let too_small = QuoteRequest { amount: AmountRequest::ExactInput(1.into()), ..request };
+    let answer = client.post(&url).json(&too_small).send().await.unwrap();
+    let answer: QuoteResponse = answer.json().await.unwrap();
+    assert!(answer.quotes.is_empty() && answer.unavailable[0].minimum.is_some());
+    world.publish(FIRST, &intent)
+}
+
+/// The operator's API tells what happened, to who has the token.
+async fn operating(solver: &solver::Handle, hash: alloy::primitives::B256) {
+    let client = reqwest::Client::new();
+    let get = async |path: &str, token: &str| {
+        let url = format!("http://{}{path}", solver.admin_addr());
+        let answer = client.get(url).bearer_auth(token).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    assert_eq!(get("/v1/status", "guess").await.0, 401);
+    let (_, explained) = get(&format!("/v1/intents/{hash}"), "token").await;
+    assert!(explained.contains("\"claimed\"") && explained.contains("proof_fee"), "{explained}");
+    let (_, csv) = get("/v1/report.csv", "token").await;
+    assert!(csv.lines().count() > 20, "{csv}");
+    assert!(get("/v1/report.svg", "token").await.1.starts_with("<svg"));
+    assert!(get("/metrics", "").await.1.contains("solver_fills_total"));
+    let url = format!("http://{}/v1/pause", solver.admin_addr());
+    client.post(url).bearer_auth("token").send().await.unwrap().error_for_status().unwrap();
+    assert!(get("/v1/status", "token").await.1.contains("paused"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_solvers_compete_and_each_intent_is_filled_once() {
+    let world = World::new().await;
+    let before = [8, 9].map(|index| invariants::balances(&world, index));
+    let solvers = [world.solver(8).await, world.solver(9).await];
+    let (a, b) = (world.token(FIRST), world.token(SECOND));
+    let hashes: Vec<_> = (0..6)
+        .map(|_| {
+            let intent =
+                world.intent(SECOND, FIRST, Settle::Instant, (a, tokens(110)), (b, tokens(100)));
+            world.publish(FIRST, &intent)
+        })
+        .collect();
+    let ends = [State::Claimed, State::Lost];
+    for solver in &solvers {
+        world.settle(solver, &hashes, &ends).await;
+    }
+    let mut claimed = 0;
+    for solver in &solvers {
+        claimed += solver.store().in_state(State::Claimed, 100).await.unwrap().len();
+    }
+    assert_eq!(claimed, hashes.len());
+    assert_eq!(world.balance(SECOND, b, RECIPIENT), tokens(600));
+    for (index, (solver, before)) in solvers.iter().zip(&before).enumerate() {
+        invariants::hold(&world, solver, 8 + index, before).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_says_what_it_would_do_and_sends_nothing() {
+    let world = World::new().await;
+    let before = invariants::balances(&world, 8);
+    let wet = world.solver(8).await;
+    wet.stop().await.unwrap();
+    let dry = world.config(8, |text| format!("dry_run = true\n{text}"));
+    let solver = solver::spawn(dry).await.unwrap();
+    let (a, b) = (world.token(FIRST), world.token(SECOND));
+    let good = world.intent(SECOND, FIRST, Settle::Instant, (a, tokens(110)), (b, tokens(100)));
+    let poor = world.intent(SECOND, FIRST, Settle::Instant, (a, tokens(100)), (b, tokens(100)));
+    let (good, poor) = (world.publish(FIRST, &good), world.publish(FIRST, &poor));
+    let reason = async |hash| {
+        let order = solver.store().order(hash).await.unwrap();
+        order.map(|order| order.reason).unwrap_or_default()
+    };
+    eventually("a good intent would be filled", async || {
+        reason(good).await.contains("dry run: would fill")
+    })
+    .await;
+    eventually("a poor one would not", async || reason(poor).await.contains("short of the margin"))
+        .await;
+    invariants::hold(&world, &solver, 8, &before).await;
+}

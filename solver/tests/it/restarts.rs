@@ -1,0 +1,59 @@
+//! The solver is dropped at any moment and goes on where it was.
+
+use std::time::Duration;
+
+use alloy::primitives::U256;
+use solver::order::State;
+
+use crate::{
+    invariants,
+    world::{FIRST, SECOND, Settle, TT, World},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn restarts_at_any_moment_neither_lose_nor_repeat_a_fill() {
+    let world = World::new().await;
+    let before = invariants::balances(&world, 8);
+    let (a, b) = (world.token(FIRST), world.token(SECOND));
+    let tokens = |amount: u64| U256::from(amount * TT);
+    let mut hashes = Vec::new();
+    for round in 0..12_u64 {
+        let solver = world.solver(8).await;
+        let intent =
+            world.intent(SECOND, FIRST, Settle::Instant, (a, tokens(110)), (b, tokens(100)));
+        hashes.push(world.publish(FIRST, &intent));
+        // Not a wait for anything: the moment of death, spread over the life of an order.
+        tokio::time::sleep(Duration::from_millis(40 * round)).await;
+        if round % 3 == 0 {
+            world.deliver_proofs();
+        }
+        drop(solver);
+    }
+    let solver = world.solver(8).await;
+    world.settle(&solver, &hashes, &[State::Claimed]).await;
+    invariants::hold(&world, &solver, 8, &before).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_database_costs_no_reward() {
+    let world = World::new().await;
+    let (a, b) = (world.token(FIRST), world.token(SECOND));
+    let tokens = |amount: u64| U256::from(amount * TT);
+    let solver = world.solver(8).await;
+    let intent = world.intent(SECOND, FIRST, Settle::Instant, (a, tokens(110)), (b, tokens(100)));
+    let hash = world.publish(FIRST, &intent);
+    crate::world::eventually("it is filled", async || {
+        let order = solver.store().order(hash).await.unwrap();
+        order.is_some_and(|o| o.state == State::Attesting)
+    })
+    .await;
+    solver.stop().await.unwrap();
+    for entry in std::fs::read_dir(world.folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.to_string_lossy().contains("solver-8.db") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let solver = world.solver(8).await;
+    world.settle(&solver, &[hash], &[State::Claimed]).await;
+}
