@@ -1,0 +1,83 @@
+use alloy_primitives::Address;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// `GET /v1/chains`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ChainsResponse {
+    /// The chains of the deployment.
+    pub chains: Vec<Chain>,
+}
+
+/// A chain of the deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Chain {
+    /// EIP-155 id.
+    pub chain_id: u64,
+    /// Messaging domain.
+    pub domain: u32,
+    /// Name in the deployment's manifest.
+    pub name: String,
+    /// Where intents are published and escrowed.
+    #[schema(value_type = String)]
+    pub intent_source: Address,
+    /// Where intents are fulfilled.
+    #[schema(value_type = String)]
+    pub inbox: Address,
+}
+
+/// `GET /v1/tokens`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TokensResponse {
+    /// The tokens of all chains.
+    pub tokens: Vec<Token>,
+}
+
+/// A token that can be moved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Token {
+    /// EIP-155 id of its chain.
+    pub chain_id: u64,
+    /// Its address; zero for the native currency.
+    #[schema(value_type = String)]
+    pub address: Address,
+    /// Its symbol.
+    pub symbol: String,
+    /// How many decimals its amounts have.
+    pub decimals: u8,
+}
+
+/// `GET /v1/providers`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ProvidersResponse {
+    /// Every provider, asked or not.
+    pub providers: Vec<Provider>,
+}
+
+/// How a provider does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Provider {
+    /// Its name.
+    pub name: String,
+    /// Whether it is asked now: its circuit is closed.
+    pub healthy: bool,
+    /// Why it is not asked, when it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unhealthy_reason: Option<String>,
+    /// What its outcomes so far are worth.
+    pub reputation: Reputation,
+}
+
+/// Measured outcomes of a provider, older ones counting less.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Reputation {
+    /// Between 0 and 1; 1 when nothing bad is known.
+    pub score: f64,
+    /// Filled orders, decayed.
+    pub fills: f64,
+    /// Failed orders, decayed.
+    pub failures: f64,
+    /// Mean of measured fill time over estimated, decayed; absent before the first fill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_ratio: Option<f64>,
+}

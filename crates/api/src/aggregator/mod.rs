@@ -1,0 +1,17 @@
+//! The aggregator's API, version 1.
+
+mod catalog;
+mod error;
+mod order;
+mod quote;
+
+pub use catalog::{
+    Chain, ChainsResponse, Provider, ProvidersResponse, Reputation, Token, TokensResponse,
+};
+pub use error::{ErrorBody, ErrorCode, ErrorDetail};
+pub use order::{Order, OrderEvent, OrderState, OrdersResponse, SubmitOrder, SubmitOrderResponse};
+pub use quote::{
+    AmountRequest, Call, Check, Fee, FeeKind, Leg, Liquidity, Preference, Quote, QuoteRequest,
+    QuoteResponse, Score, Security, SecurityDescription, SignatureStep, Simulation, Step,
+    TimeBasis, TimeEstimate, TransactionStep, Unavailable, UnavailableReason,
+};

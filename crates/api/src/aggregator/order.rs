@@ -1,0 +1,121 @@
+use alloy_primitives::{Address, B256};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::Amount;
+
+/// Where an order stands. Derived from the events of both chains, never from a provider's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderState {
+    /// Announced to this API; no event seen yet.
+    Pending,
+    /// `IntentPublished` on the origin.
+    Published,
+    /// `IntentFunded` on the origin: the reward lies in the vault.
+    Funded,
+    /// `IntentFulfilled` on the destination: the recipient has the money.
+    Filled,
+    /// The proof is on its way back.
+    Proving,
+    /// `IntentProven` on the origin.
+    Proven,
+    /// `IntentWithdrawn` on the origin: the solver is paid.
+    Settled,
+    /// The deadline passed without a fill; anybody may refund.
+    Refundable,
+    /// `IntentRefunded` on the origin.
+    Refunded,
+    /// It cannot succeed any more.
+    Failed,
+}
+
+/// An order with its history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Order {
+    /// The intent hash.
+    #[schema(value_type = String)]
+    pub id: B256,
+    /// Where it stands.
+    pub state: OrderState,
+    /// Why it failed, when it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// The provider that quoted it, when it came through this API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// Who published it and gets refunds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub creator: Option<Address>,
+    /// EIP-155 id of the chain of the escrow.
+    pub origin_chain_id: u64,
+    /// EIP-155 id of the chain of the fill.
+    pub destination_chain_id: u64,
+    /// Unix seconds after which it can be refunded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<u64>,
+    /// The escrowed native amount.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reward_native: Option<Amount>,
+    /// Unix seconds of the first sight.
+    pub created_at: u64,
+    /// Unix seconds of the last change.
+    pub updated_at: u64,
+    /// Everything that happened, oldest first. An event that a reorg removed is marked.
+    pub events: Vec<OrderEvent>,
+}
+
+/// One thing that happened to an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OrderEvent {
+    /// The state it led to.
+    pub state: OrderState,
+    /// EIP-155 id of the chain it happened on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain_id: Option<u64>,
+    /// The block it happened in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block_number: Option<u64>,
+    /// The transaction that did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub transaction: Option<B256>,
+    /// Unix seconds of the block, or of the observation when there is none.
+    pub at: u64,
+    /// A reorg took the block out of the chain.
+    pub removed: bool,
+}
+
+/// `GET /v1/orders`: a page of orders, newest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OrdersResponse {
+    /// The orders.
+    pub orders: Vec<Order>,
+    /// Give it as `cursor` for the next page; absent on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+/// `POST /v1/orders`: says that a quote is being executed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SubmitOrder {
+    /// The quote as it was received.
+    #[schema(value_type = Object)]
+    pub quote: super::Quote,
+    /// The origin transaction, when it was sent already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub transaction: Option<B256>,
+}
+
+/// The order that was opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SubmitOrderResponse {
+    /// The intent hash.
+    #[schema(value_type = String)]
+    pub id: B256,
+    /// Where it stands.
+    pub state: OrderState,
+}

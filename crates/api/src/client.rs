@@ -1,0 +1,155 @@
+use std::time::Duration;
+
+use alloy_primitives::{Address, B256};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde::{Serialize, de::DeserializeOwned};
+use url::Url;
+
+use crate::aggregator::{
+    ChainsResponse, ErrorBody, ErrorDetail, Order, OrdersResponse, ProvidersResponse, Quote,
+    QuoteRequest, QuoteResponse, SubmitOrder, SubmitOrderResponse, TokensResponse,
+};
+
+/// How long an answer may take: the longest patience an aggregator is usually configured with, many
+/// times over.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A client of one aggregator. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    key: Option<String>,
+}
+
+/// Why a request to the aggregator failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The URL cannot have paths below it.
+    #[error("{url} is no base URL: expected one such as http://127.0.0.1:8080")]
+    Url {
+        /// What was given.
+        url: Url,
+    },
+    /// The aggregator could not be reached, or did not answer as this version expects.
+    #[error("the aggregator cannot be asked: {0}")]
+    Http(#[from] reqwest::Error),
+    /// The aggregator refused.
+    #[error("the aggregator refused ({status}): {}", detail.message)]
+    Refused {
+        /// HTTP status.
+        status: StatusCode,
+        /// What it said.
+        detail: ErrorDetail,
+    },
+}
+
+impl Client {
+    /// A client of the aggregator at this base URL.
+    ///
+    /// # Errors
+    /// [`ClientError::Url`], [`ClientError::Http`].
+    pub fn new(base: Url) -> Result<Self, ClientError> {
+        if base.cannot_be_a_base() {
+            return Err(ClientError::Url { url: base });
+        }
+        let http = reqwest::Client::builder().timeout(TIMEOUT).build()?;
+        Ok(Self { http, base, key: None })
+    }
+
+    /// The same client, with an API key.
+    #[must_use]
+    pub fn with_key(self, key: impl Into<String>) -> Self {
+        Self { key: Some(key.into()), ..self }
+    }
+
+    /// `POST /v1/quotes`.
+    ///
+    /// # Errors
+    /// [`ClientError`], as of every method.
+    pub async fn quote(&self, request: &QuoteRequest) -> Result<QuoteResponse, ClientError> {
+        self.post("v1/quotes", request).await
+    }
+
+    /// `POST /v1/orders`: says that the quote is being executed, by this transaction if it was sent.
+    pub async fn submit(
+        &self,
+        quote: Quote,
+        transaction: Option<B256>,
+    ) -> Result<SubmitOrderResponse, ClientError> {
+        self.post("v1/orders", &SubmitOrder { quote, transaction }).await
+    }
+
+    /// `GET /v1/orders/{id}`; `None` when the aggregator has not seen it.
+    pub async fn order(&self, id: B256) -> Result<Option<Order>, ClientError> {
+        match self.get(&format!("v1/orders/{id}")).await {
+            Ok(order) => Ok(Some(order)),
+            Err(ClientError::Refused { status: StatusCode::NOT_FOUND, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// `GET /v1/orders?transaction=`: the orders that a transaction took part in.
+    pub async fn orders_of_transaction(&self, hash: B256) -> Result<Vec<Order>, ClientError> {
+        let page: OrdersResponse = self.get(&format!("v1/orders?transaction={hash}")).await?;
+        Ok(page.orders)
+    }
+
+    /// `GET /v1/orders?address=`: a page of a creator's orders, newest first.
+    pub async fn orders_of(
+        &self,
+        creator: Address,
+        cursor: Option<&str>,
+    ) -> Result<OrdersResponse, ClientError> {
+        let cursor = cursor.map_or_else(String::new, |cursor| format!("&cursor={cursor}"));
+        self.get(&format!("v1/orders?address={creator}{cursor}")).await
+    }
+
+    /// `GET /v1/chains`.
+    pub async fn chains(&self) -> Result<ChainsResponse, ClientError> {
+        self.get("v1/chains").await
+    }
+
+    /// `GET /v1/tokens`.
+    pub async fn tokens(&self) -> Result<TokensResponse, ClientError> {
+        self.get("v1/tokens").await
+    }
+
+    /// `GET /v1/providers`.
+    pub async fn providers(&self) -> Result<ProvidersResponse, ClientError> {
+        self.get("v1/providers").await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        answer(self.request(Method::GET, path)?.send().await?).await
+    }
+
+    async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &(impl Serialize + Sync),
+    ) -> Result<T, ClientError> {
+        answer(self.request(Method::POST, path)?.json(body).send().await?).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, ClientError> {
+        let base = self.base.as_str().trim_end_matches('/');
+        let url = Url::parse(&format!("{base}/{path}"))
+            .map_err(|_| ClientError::Url { url: self.base.clone() })?;
+        let request = self.http.request(method, url);
+        Ok(match &self.key {
+            Some(key) => request.header("x-api-key", key),
+            None => request,
+        })
+    }
+}
+
+async fn answer<T: DeserializeOwned>(response: Response) -> Result<T, ClientError> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response.json().await?);
+    }
+    let ErrorBody { error: detail } = response.json().await?;
+    Err(ClientError::Refused { status, detail })
+}
