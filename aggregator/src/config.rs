@@ -1,0 +1,316 @@
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
+
+use alloy::primitives::Address;
+use service::{
+    config::{FromToml, Section},
+    secret::Secret,
+};
+use url::Url;
+
+use crate::{
+    http::{AdmissionConfig, ApiKey, Scope},
+    provider::BreakerConfig,
+    quoting::{Limits, Patience},
+};
+
+/// Where the API listens unless the configuration says otherwise.
+const LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 8_080);
+/// Largest request body: a request with sixteen calls of 8 KiB fits, in hexadecimal.
+const MAX_BODY: usize = 512 * 1024;
+
+/// The aggregator's configuration file; `examples/aggregator.toml` shows every key.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the API listens; port 0 takes any.
+    pub listen: SocketAddr,
+    /// Where `/metrics` and `/health` for operators are.
+    pub admin: SocketAddr,
+    /// The deployment.
+    pub manifest: PathBuf,
+    /// `sqlite:<path>` or `postgres://…`.
+    pub database: String,
+    /// Name of this instance's cursors; differs between instances that share a database.
+    pub instance: String,
+    /// Key of the quote ids, the same on every instance; at least 32 characters.
+    pub integrity_key: Secret,
+    /// How long providers are waited for.
+    pub patience: Patience,
+    /// When a provider is left alone.
+    pub breaker: BreakerConfig,
+    /// Bounds on value.
+    pub limits: Limits,
+    /// Who may ask how much.
+    pub admission: AdmissionConfig,
+    /// Largest request body in bytes.
+    pub max_body: usize,
+    /// Origins of pages that may call the API.
+    pub cors_origins: Vec<String>,
+    /// Tokens that can be moved.
+    pub tokens: Vec<TokenConfig>,
+    /// Our solvers.
+    pub solvers: Vec<SolverConfig>,
+    /// Other quoting services.
+    pub providers: Vec<ProviderConfig>,
+}
+
+/// A token of one chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenConfig {
+    /// EIP-155 id of its chain.
+    pub chain_id: u64,
+    /// Its address; zero for the native currency.
+    pub address: Address,
+    /// Its symbol.
+    pub symbol: String,
+    /// How many decimals its amounts have.
+    pub decimals: u8,
+    /// Price of one whole token in millionths of a US dollar.
+    pub micro_usd: Option<u64>,
+    /// Whether an allowance must be set to zero before it is set anew.
+    pub reset_approval: bool,
+}
+
+/// A solver of the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SolverConfig {
+    /// Name in the logs.
+    pub name: String,
+    /// Base URL of its API.
+    pub url: Url,
+}
+
+/// A quoting service that speaks the form of [`crate::provider::HttpQuotes`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderConfig {
+    /// Name in answers.
+    pub name: String,
+    /// Where it is asked.
+    pub url: Url,
+    /// Its contracts, by chain: nothing else is called or approved for it.
+    pub contracts: Vec<ContractConfig>,
+}
+
+/// A contract of a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContractConfig {
+    /// EIP-155 id of its chain.
+    pub chain_id: u64,
+    /// Its address.
+    pub address: Address,
+}
+
+/// An API key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyConfig {
+    /// SHA-256 of the key.
+    pub hash: [u8; 32],
+    /// Whose it is and what it allows.
+    pub key: ApiKey,
+}
+
+impl FromToml for Config {
+    fn from_toml(section: &mut Section<'_>) -> Option<Self> {
+        let listen =
+            section.or_default("listen", LISTEN.into(), "an address such as 127.0.0.1:8080");
+        let admin = section.required("admin", "an address such as 127.0.0.1:9100");
+        let manifest = section.path("manifest");
+        let database = section.required("database", "sqlite:<path> or postgres://user@host/name");
+        let instance = section.or_default("instance", "main".to_owned(), "a name");
+        let integrity_key = section.secret("integrity_key");
+        if integrity_key.as_ref().is_some_and(|key| key.expose().len() < 32) {
+            section.fault("integrity_key", "at least 32 characters", "fewer");
+        }
+        let patience = section.optional_section::<PatienceKeys>("patience");
+        let breaker = section.optional_section::<BreakerKeys>("breaker");
+        let limits = section.optional_section::<LimitKeys>("limits");
+        let admission = section.optional_section::<AdmissionKeys>("admission");
+        let max_body = section.or_default("max_body", MAX_BODY, "a number of bytes");
+        let cors_origins = section.list("cors_origins", "origins such as https://bridge.example");
+        let tokens = section.tables("tokens");
+        let solvers = section.tables("solvers");
+        let providers = section.tables("providers");
+        Some(Self {
+            listen,
+            admin: admin?,
+            manifest: manifest?,
+            database: database?,
+            instance,
+            integrity_key: integrity_key?,
+            patience: patience.map_or_else(Patience::default, |keys| keys.0),
+            breaker: breaker.map_or_else(BreakerConfig::default, |keys| keys.0),
+            limits: limits.map_or_else(Limits::default, |keys| keys.0),
+            admission: admission.map_or_else(AdmissionConfig::default, |keys| keys.0),
+            max_body,
+            cors_origins,
+            tokens: tokens?,
+            solvers: solvers?,
+            providers: providers?,
+        })
+    }
+}
+
+impl FromToml for TokenConfig {
+    fn from_toml(section: &mut Section<'_>) -> Option<Self> {
+        let chain_id = section.required("chain_id", "an EIP-155 chain id");
+        let address = section.or_default("address", Address::ZERO, "an address, none for native");
+        let symbol = section.required("symbol", "a symbol such as USDC");
+        let decimals = section.required("decimals", "a number from 0 to 36");
+        if decimals.is_some_and(|decimals: u8| decimals > 36) {
+            section.fault("decimals", "a number from 0 to 36", "more");
+        }
+        let micro_usd = section.optional("micro_usd", "millionths of a US dollar for one token");
+        let reset_approval = section.or_default("reset_approval", false, "true or false");
+        Some(Self {
+            chain_id: chain_id?,
+            address,
+            symbol: symbol?,
+            decimals: decimals?,
+            micro_usd,
+            reset_approval,
+        })
+    }
+}
+
+impl FromToml for SolverConfig {
+    fn from_toml(section: &mut Section<'_>) -> Option<Self> {
+        let name = section.required("name", "a name");
+        let url = section.required("url", "a URL such as http://127.0.0.1:9200");
+        Some(Self { name: name?, url: url? })
+    }
+}
+
+impl FromToml for ProviderConfig {
+    fn from_toml(section: &mut Section<'_>) -> Option<Self> {
+        let name = section.required("name", "a name");
+        let url = section.required("url", "a URL such as https://quotes.example/v1");
+        let contracts = section.tables("contracts");
+        Some(Self { name: name?, url: url?, contracts: contracts? })
+    }
+}
+
+impl FromToml for ContractConfig {
+    fn from_toml(section: &mut Section<'_>) -> Option<Self> {
+        let chain_id = section.required("chain_id", "an EIP-155 chain id");
+        let address = section.required("address", "an address");
+        Some(Self { chain_id: chain_id?, address: address? })
+    }
+}
+
+struct PatienceKeys(Patience);
+
+impl FromToml for PatienceKeys {
+    fn from_toml(section: &mut Section<'_>) -> Option<Self> {
+        let default = Patience::default();
+        Some(Self(Patience {
+            deadline: section.duration_or("deadline", default.deadline),
+            enough: section.or_default("enough", default.enough, "a number of offers"),
+            enough_by: section.duration_or("enough_by", default.enough_by),
+            relax_every: section.duration_or("relax_every", default.relax_every),
+        }))
+    }
+}
+
+struct BreakerKeys(BreakerConfig);
+
+impl FromToml for BreakerKeys {
+    fn from_toml(section: &mut Section<'_>) -> Option<Self> {
+        let default = BreakerConfig::default();
+        let failures = section.or_default("failures", default.failures, "a number above 0");
+        let open_for: Duration = section.duration_or("open_for", default.open_for);
+        if failures == 0 {
+            section.fault("failures", "a number above 0", "0");
+            return None;
+        }
+        Some(Self(BreakerConfig { failures, open_for }))
+    }
+}
+
+struct LimitKeys(Limits);
+
+impl FromToml for LimitKeys {
+    fn from_toml(section: &mut Section<'_>) -> Option<Self> {
+        let default = Limits::default();
+        Some(Self(Limits {
+            max_gain: section.or_default("max_gain", default.max_gain, "a fraction such as 0.02"),
+            max_loss: section.or_default("max_loss", default.max_loss, "a fraction such as 0.2"),
+            dust_usd: section.or_default("dust_usd", default.dust_usd, "US dollars"),
+            max_order_usd: section.optional("max_order_usd", "US dollars"),
+        }))
+    }
+}
+
+struct AdmissionKeys(AdmissionConfig);
+
+impl FromToml for AdmissionKeys {
+    fn from_toml(section: &mut Section<'_>) -> Option<Self> {
+        let default = AdmissionConfig::default();
+        let anonymous = section.or_default("anonymous", default.anonymous, "true or false");
+        let rate =
+            section.or_default("anonymous_per_second", 50, "requests a second, 0 for no bound");
+        let concurrency =
+            section.or_default("concurrency", default.concurrency, "a number of requests");
+        let keys = section.tables::<KeyConfig>("keys")?;
+        Some(Self(AdmissionConfig {
+            anonymous_per_second: NonZeroU32::new(rate),
+            anonymous,
+            keys: keys.into_iter().map(|key| (key.hash, key.key)).collect(),
+            concurrency,
+        }))
+    }
+}
+
+impl FromToml for KeyConfig {
+    fn from_toml(section: &mut Section<'_>) -> Option<Self> {
+        let name = section.required("name", "a name");
+        let digest: Option<String> =
+            section.required("sha256", "64 hexadecimal digits, the SHA-256 of the key");
+        let scopes = section.required_list::<Scope>("scopes", "`quotes`, `orders` or both");
+        let rate = section.or_default("per_second", 0, "requests a second, 0 for no bound");
+        let mut hash = [0; 32];
+        if let Some(digest) = &digest
+            && hex::decode_to_slice(digest, &mut hash).is_err()
+        {
+            section.fault("sha256", "64 hexadecimal digits, the SHA-256 of the key", digest);
+            return None;
+        }
+        digest?;
+        let key = ApiKey { name: name?, scopes: scopes?, per_second: NonZeroU32::new(rate) };
+        Some(Self { hash, key })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../examples/aggregator.toml");
+
+    #[test]
+    fn the_example_is_read() {
+        let text = EXAMPLE.replace("env:AGGREGATOR_INTEGRITY_KEY", &"k".repeat(32));
+        let config = service::config::parse::<Config>(&text).unwrap();
+        assert_eq!(config.solvers.len(), 2);
+        assert_eq!(config.tokens.len(), 2);
+        assert_eq!(config.patience, Patience::default());
+        assert_eq!(config.admission.keys.len(), 1);
+    }
+
+    #[test]
+    fn every_fault_is_reported_at_once() {
+        let text =
+            "listen = \"nowhere\"\nintegrity_key = \"short\"\ncolour = 1\n[breaker]\nfailures = 0";
+        let errors = service::config::parse::<Config>(text).unwrap_err();
+        let keys: Vec<_> = errors.faults().iter().map(|fault| fault.key.as_str()).collect();
+        for key in [
+            "listen",
+            "admin",
+            "manifest",
+            "database",
+            "integrity_key",
+            "breaker.failures",
+            "colour",
+        ] {
+            assert!(keys.contains(&key), "{key} is missing in {keys:?}");
+        }
+    }
+}

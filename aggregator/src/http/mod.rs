@@ -1,0 +1,132 @@
+//! The API over HTTP.
+
+mod admission;
+mod body;
+mod catalog;
+mod error;
+mod orders;
+mod quotes;
+mod request_id;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use api::aggregator::ErrorCode;
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::HeaderValue,
+    middleware::{from_fn, from_fn_with_state},
+};
+use chain::manifest::Manifest;
+use service::{clock::Clock, health::Health};
+use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_swagger_ui::SwaggerUi;
+
+pub use admission::{AdmissionConfig, ApiKey, Scope};
+pub use error::ApiError;
+pub use request_id::RequestId;
+
+use crate::{
+    book::TokenBook,
+    orders::{Changes, Orders},
+    quoting::Engine,
+    reputation::Reputations,
+};
+use admission::Admission;
+
+/// What handlers work with.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Makes quotes.
+    pub engine: Arc<Engine>,
+    /// Chains and tokens.
+    pub book: Arc<TokenBook>,
+    /// The deployment.
+    pub manifest: Arc<Manifest>,
+    /// Orders and their states.
+    pub orders: Orders,
+    /// Tells of changed orders.
+    pub changes: Changes,
+    /// What providers are worth.
+    pub reputations: Arc<Reputations>,
+    /// Whether every part works.
+    pub health: Health,
+    /// The time of day.
+    pub clock: Clock,
+}
+
+/// How the API meets the world.
+#[derive(Clone, Debug, Default)]
+pub struct HttpConfig {
+    /// Who may ask how much.
+    pub admission: AdmissionConfig,
+    /// Largest request body in bytes.
+    pub max_body: usize,
+    /// Origins of pages that may call the API; `*` for any.
+    pub cors_origins: Vec<String>,
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Metalayer aggregator",
+        description = "Quotes from every provider at once, ready to sign, and orders followed by \
+                       the events of both chains.",
+        license(name = "MIT OR Apache-2.0")
+    ),
+    tags(
+        (name = "quotes", description = "Ask for routes"),
+        (name = "orders", description = "Follow what became of them"),
+        (name = "catalog", description = "Chains, tokens, providers")
+    )
+)]
+struct Description;
+
+/// The OpenAPI 3.1 description of the API.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    described().split_for_parts().1
+}
+
+/// All routes, behind admission, under a request id.
+pub fn router(app: App, config: &HttpConfig) -> Router {
+    let (routes, description) = described().split_for_parts();
+    let admission = Admission::new(config.admission.clone());
+    routes
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", description))
+        .fallback(|| async { ApiError::new(ErrorCode::NotFound, "no such path; see /docs") })
+        .method_not_allowed_fallback(|| async {
+            ApiError::new(ErrorCode::MethodNotAllowed, "the path exists, the method does not")
+        })
+        .layer(DefaultBodyLimit::max(config.max_body))
+        .layer(from_fn_with_state(admission, admission::admit))
+        .layer(cors(&config.cors_origins))
+        .layer(from_fn(request_id::name))
+        .with_state(app)
+}
+
+fn described() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(quotes::quote))
+        .routes(routes!(quotes::stream))
+        .routes(routes!(orders::submit, orders::list))
+        .routes(routes!(orders::get))
+        .routes(routes!(orders::stream))
+        .routes(routes!(catalog::chains))
+        .routes(routes!(catalog::tokens))
+        .routes(routes!(catalog::providers))
+        .routes(routes!(catalog::health))
+}
+
+fn cors(origins: &[String]) -> CorsLayer {
+    let allowed = if origins.iter().any(|origin| origin == "*") {
+        AllowOrigin::any()
+    } else {
+        AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()))
+    };
+    CorsLayer::new().allow_origin(allowed).allow_methods(Any).allow_headers(Any)
+}
+
+/// The state of each part, by name.
+type Parts = BTreeMap<String, String>;

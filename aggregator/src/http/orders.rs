@@ -1,0 +1,235 @@
+use std::convert::Infallible;
+
+use alloy::primitives::{Address, B256};
+use api::aggregator::{
+    ErrorBody, ErrorCode, Order, OrderState, OrdersResponse, Step, SubmitOrder, SubmitOrderResponse,
+};
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{
+        Sse,
+        sse::{Event, KeepAlive},
+    },
+};
+use futures::Stream;
+use protocol::ids::{ChainId, IntentHash};
+use serde::Deserialize;
+use tokio::sync::{broadcast, mpsc};
+use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+use utoipa::IntoParams;
+
+use super::{
+    ApiError, App,
+    body::{JsonBody, PathParam, QueryParams},
+    quotes::event,
+};
+use crate::orders::{Announced, Page, is_final};
+
+/// Orders on one page when the caller does not say.
+const PAGE: u32 = 20;
+/// Most orders on one page.
+const MAX_PAGE: u32 = 100;
+
+/// Which orders to list: by `address` or by `transaction`.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListParams {
+    /// Creator of the orders.
+    #[param(value_type = Option<String>, pattern = "^0x[0-9a-fA-F]{40}$")]
+    address: Option<Address>,
+    /// A transaction that took part, on either chain.
+    #[param(value_type = Option<String>, pattern = "^0x[0-9a-fA-F]{64}$")]
+    transaction: Option<B256>,
+    /// How many (1 to 100, 20 when absent).
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Says that a quote is being executed, so that it is followed from now on.
+#[utoipa::path(
+    post, path = "/v1/orders", tag = "orders", request_body = SubmitOrder,
+    responses(
+        (status = 201, description = "The order is followed", body = SubmitOrderResponse),
+        (status = 400, description = "A field is wrong, or the quote was changed", body = ErrorBody),
+        (status = 401, description = "The API key is not known or lacks the scope", body = ErrorBody),
+        (status = 410, description = "The quote has expired", body = ErrorBody),
+        (status = 413, description = "The body is too large", body = ErrorBody),
+        (status = 415, description = "The body is not JSON", body = ErrorBody),
+        (status = 429, description = "Too many requests", body = ErrorBody),
+        (status = 503, description = "Too many requests at once", body = ErrorBody),
+    )
+)]
+pub(super) async fn submit(
+    State(app): State<App>,
+    JsonBody(submitted): JsonBody<SubmitOrder>,
+) -> Result<(StatusCode, Json<SubmitOrderResponse>), ApiError> {
+    let (quote, now) = (&submitted.quote, app.clock.unix());
+    // A transaction that is already sent cannot expire any more: the chain decides what becomes of it.
+    let at = if submitted.transaction.is_some() { 0 } else { now };
+    app.engine.ids().verify(quote, at)?;
+    let (Some(id), Some(leg)) = (quote.order_id, quote.legs.first()) else {
+        return Err(ApiError::field("quote.order_id", "orders of this provider are not followed"));
+    };
+    let is_chain = |step: &Step| match step {
+        Step::Transaction(step) => step.chain_id == leg.origin_chain_id,
+        Step::Signature(_) => true,
+    };
+    if !quote.steps.iter().all(is_chain) {
+        return Err(ApiError::field("quote.steps", "steps on several chains are not followed"));
+    }
+    let order = Announced {
+        id: id.into(),
+        origin: ChainId(leg.origin_chain_id),
+        destination: ChainId(leg.destination_chain_id),
+        provider: quote.provider.clone(),
+        estimated: quote.time.seconds,
+        transaction: submitted.transaction,
+        expires: quote.expires_at,
+    };
+    app.orders.announce(&order, now).await?;
+    let state =
+        app.orders.get(order.id, now).await?.map_or(OrderState::Pending, |order| order.state);
+    Ok((StatusCode::CREATED, Json(SubmitOrderResponse { id, state })))
+}
+
+/// Orders of a creator, newest first, or the orders of a transaction.
+#[utoipa::path(
+    get, path = "/v1/orders", tag = "orders", params(ListParams),
+    responses(
+        (status = 200, description = "A page of orders", body = OrdersResponse),
+        (status = 400, description = "A parameter is wrong", body = ErrorBody),
+        (status = 401, description = "The API key is not known or lacks the scope", body = ErrorBody),
+        (status = 429, description = "Too many requests", body = ErrorBody),
+        (status = 503, description = "Too many requests at once", body = ErrorBody),
+    )
+)]
+pub(super) async fn list(
+    State(app): State<App>,
+    QueryParams(params): QueryParams<ListParams>,
+) -> Result<Json<OrdersResponse>, ApiError> {
+    let now = app.clock.unix();
+    match (params.address, params.transaction) {
+        (None, Some(hash)) => {
+            let orders = app.orders.by_transaction(hash, now).await?;
+            Ok(Json(OrdersResponse { orders, next_cursor: None }))
+        }
+        (Some(creator), None) => {
+            let limit = params.limit.unwrap_or(PAGE);
+            if limit == 0 || limit > MAX_PAGE {
+                let message = format!("`limit`: expected 1 to {MAX_PAGE}, given {limit}");
+                return Err(ApiError::field("limit", message));
+            }
+            let before = params.cursor.as_deref().map(parse_cursor).transpose()?;
+            let page = Page { creator, before, limit };
+            let orders = app.orders.page(page, now).await?;
+            let full = orders.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+            let last = orders.last().filter(|_| full);
+            let next_cursor = last.map(|order| format!("{}.{}", order.created_at, order.id));
+            Ok(Json(OrdersResponse { orders, next_cursor }))
+        }
+        _ => Err(ApiError::field("address", "give exactly one of `address` and `transaction`")),
+    }
+}
+
+/// One order with its history.
+#[utoipa::path(
+    get, path = "/v1/orders/{id}", tag = "orders",
+    params(("id" = String, Path, description = "The intent hash", pattern = "^0x[0-9a-fA-F]{64}$")),
+    responses(
+        (status = 200, description = "The order", body = Order),
+        (status = 400, description = "The id is no hash", body = ErrorBody),
+        (status = 401, description = "The API key is not known or lacks the scope", body = ErrorBody),
+        (status = 404, description = "No such order was seen", body = ErrorBody),
+        (status = 429, description = "Too many requests", body = ErrorBody),
+        (status = 503, description = "Too many requests at once", body = ErrorBody),
+    )
+)]
+pub(super) async fn get(
+    State(app): State<App>,
+    PathParam(id): PathParam<B256>,
+) -> Result<Json<Order>, ApiError> {
+    find(&app, id.into()).await.map(Json)
+}
+
+/// One order as server-sent events: `order` now and at each change, until its state is final.
+#[utoipa::path(
+    get, path = "/v1/orders/{id}/stream", tag = "orders",
+    params(("id" = String, Path, description = "The intent hash", pattern = "^0x[0-9a-fA-F]{64}$")),
+    responses(
+        (status = 200, description = "Events `order` (an Order)",
+         content_type = "text/event-stream", body = String),
+        (status = 400, description = "The id is no hash", body = ErrorBody),
+        (status = 401, description = "The API key is not known or lacks the scope", body = ErrorBody),
+        (status = 404, description = "No such order was seen", body = ErrorBody),
+        (status = 429, description = "Too many requests", body = ErrorBody),
+        (status = 503, description = "Too many requests at once", body = ErrorBody),
+    )
+)]
+pub(super) async fn stream(
+    State(app): State<App>,
+    PathParam(id): PathParam<B256>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
+    let id = IntentHash::from(id);
+    // Listen before the first look: a change in between is told twice rather than not at all.
+    let changes = app.changes.subscribe();
+    let order = find(&app, id).await?;
+    let (events, received) = mpsc::channel(16);
+    let following = async move { follow(&app, order, changes, &events).await.unwrap_or_default() };
+    let following = futures::stream::once(following).filter_map(|()| None);
+    let events = following.merge(ReceiverStream::new(received)).map(Ok);
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+}
+
+/// Sends the order at each change until it is final. `None` when the listener has gone.
+async fn follow(
+    app: &App,
+    mut order: Order,
+    mut changes: broadcast::Receiver<IntentHash>,
+    events: &mpsc::Sender<Event>,
+) -> Option<()> {
+    loop {
+        events.send(event("order", &order)).await.ok()?;
+        if is_final(order.state) {
+            return Some(());
+        }
+        loop {
+            match changes.recv().await {
+                Ok(changed) if changed.0 == order.id => break,
+                Ok(_) => {}
+                // Some changes were missed, perhaps ours: look.
+                Err(broadcast::error::RecvError::Lagged(_)) => break,
+                Err(broadcast::error::RecvError::Closed) => return Some(()),
+            }
+        }
+        match find(app, order.id.into()).await {
+            Ok(found) => order = found,
+            Err(error) => {
+                let message = serde_json::json!({ "message": error.message });
+                events.send(event("error", &message)).await.ok()?;
+                return Some(());
+            }
+        }
+    }
+}
+
+async fn find(app: &App, id: IntentHash) -> Result<Order, ApiError> {
+    app.orders.get(id, app.clock.unix()).await?.ok_or_else(|| {
+        ApiError::new(ErrorCode::NotFound, format!("no order {id} was announced or seen"))
+    })
+}
+
+fn parse_cursor(cursor: &str) -> Result<(u64, B256), ApiError> {
+    let parsed =
+        cursor.split_once('.').and_then(|(at, id)| Some((at.parse().ok()?, id.parse().ok()?)));
+    parsed.ok_or_else(|| {
+        ApiError::field(
+            "cursor",
+            format!("`cursor`: expected `next_cursor` of a page, given {cursor:?}"),
+        )
+    })
+}

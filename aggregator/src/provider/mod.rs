@@ -1,0 +1,115 @@
+//! Who quotes. One trait for every kind of provider: services that answer over HTTP, contracts that
+//! are asked on chain, canonical bridges whose order needs more steps days later.
+
+mod answer;
+mod breaker;
+mod http_quotes;
+mod registry;
+mod solver_network;
+
+use std::{fmt::Debug, time::Duration};
+
+use alloy::primitives::{Address, Bytes, U256};
+use api::aggregator::{Security, SecurityDescription, TimeBasis, UnavailableReason};
+use async_trait::async_trait;
+use protocol::intent::Intent;
+
+pub use breaker::{Attempt, Breaker, BreakerConfig};
+pub use http_quotes::{Ask, HttpOffer, HttpQuotes, Offers};
+pub use registry::{DuplicateProvider, Entry, Providers};
+pub use solver_network::{SolverEndpoint, SolverNetwork, SolverNetworkError};
+
+use crate::quoting::Route;
+
+/// A source of offers.
+#[async_trait]
+pub trait Provider: Debug + Send + Sync {
+    /// The name in answers, metrics and configuration.
+    fn name(&self) -> &str;
+
+    /// Whether it may serve this route at all; decided without asking anybody.
+    fn serves(&self, route: &Route) -> bool;
+
+    /// Asks for offers within `budget`. The future is dropped when the budget is over.
+    async fn offers(&self, route: &Route, budget: Duration) -> Result<Vec<Offer>, Decline>;
+}
+
+/// What a provider offers, before it is checked, ranked and turned into steps.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// What the sender spends of the origin token.
+    pub amount_in: U256,
+    /// What the recipient gets of the destination token.
+    pub amount_out: U256,
+    /// The least the recipient gets.
+    pub min_amount_out: U256,
+    /// Seconds until the money has arrived, and where the figure comes from.
+    pub seconds: u64,
+    /// Where `seconds` comes from.
+    pub time_basis: TimeBasis,
+    /// Tier of the settlement, for routes of our own.
+    pub tier: Option<Security>,
+    /// Whom one trusts.
+    pub security: SecurityDescription,
+    /// What the provider can still move, when it says so.
+    pub liquidity: Option<U256>,
+    /// Unix seconds after which the provider does not stand by it.
+    pub expires_at: u64,
+    /// How it is carried out.
+    pub plan: Plan,
+    /// Whether the answer came from a cache.
+    pub cached: bool,
+}
+
+/// How an offer is carried out on the origin chain.
+#[derive(Clone, Debug)]
+pub enum Plan {
+    /// Publish and fund this intent at our IntentSource.
+    Intent(Box<Intent>),
+    /// Let `spender` take the input (when it is a token) and send one transaction.
+    Transaction {
+        /// Who takes the token.
+        spender: Address,
+        /// The contract that is called.
+        to: Address,
+        /// Chain id that the provider says the transaction is for.
+        chain_id: u64,
+        /// Calldata.
+        data: Bytes,
+        /// Native value.
+        value: U256,
+    },
+}
+
+/// Why a provider gives no offer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Decline {
+    /// For programs.
+    pub reason: UnavailableReason,
+    /// For people.
+    pub message: String,
+    /// The least the provider moves, when the amount was too low.
+    pub minimum: Option<U256>,
+}
+
+impl Decline {
+    /// A refusal without a minimum.
+    pub fn new(reason: UnavailableReason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), minimum: None }
+    }
+
+    /// Whether it says that the provider is broken rather than unwilling.
+    pub const fn is_failure(&self) -> bool {
+        match self.reason {
+            UnavailableReason::Timeout | UnavailableReason::Error | UnavailableReason::Rejected => {
+                true
+            }
+            UnavailableReason::NoRoute
+            | UnavailableReason::AmountTooLow
+            | UnavailableReason::AmountTooHigh
+            | UnavailableReason::CircuitOpen
+            | UnavailableReason::Filtered => false,
+        }
+    }
+}

@@ -1,0 +1,356 @@
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use alloy::{primitives::U256, sol_types::SolCall};
+use api::{
+    aggregator::{AmountRequest, Security, SecurityDescription, TimeBasis, UnavailableReason},
+    solver::{NoQuote, NoQuoteReason, QuoteRequest, QuoteResponse, SignedQuote},
+};
+use async_trait::async_trait;
+use chain::manifest::{ChainManifest, Manifest, TierName};
+use futures::{StreamExt, stream::FuturesUnordered};
+use protocol::{
+    abi::{
+        erc20,
+        intent::{Call, Intent, Reward, Route as IntentRoute, TokenAmount},
+    },
+    finality::Tier,
+    ids::ChainId,
+};
+use url::Url;
+
+use super::{Breaker, BreakerConfig, Decline, Offer, Plan, Provider, answer};
+use crate::quoting::Route;
+
+/// Our own solvers: asks all of them, takes the best offer for each security tier, and builds the
+/// intent that takes it. The solvers are trusted with nothing: every field of an offer is compared
+/// with the request and with the deployment, and the intent is assembled here.
+#[derive(Debug)]
+pub struct SolverNetwork {
+    name: String,
+    solvers: Vec<Solver>,
+    chains: BTreeMap<ChainId, ChainManifest>,
+    http: reqwest::Client,
+}
+
+/// One solver's address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SolverEndpoint {
+    /// Name in the logs.
+    pub name: String,
+    /// Its base URL; `v1/quotes` is added.
+    pub url: Url,
+}
+
+#[derive(Debug)]
+struct Solver {
+    name: String,
+    quotes: Url,
+    breaker: Arc<Breaker>,
+}
+
+/// A solver whose URL cannot have a path, or an HTTP client that cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum SolverNetworkError {
+    /// The URL cannot be a base.
+    #[error("solver {name}: {url} cannot have paths below it")]
+    Url {
+        /// The solver.
+        name: String,
+        /// Its URL.
+        url: Url,
+    },
+    /// No HTTP client.
+    #[error("no HTTP client: {0}")]
+    Http(#[from] reqwest::Error),
+}
+
+impl SolverNetwork {
+    /// The network of these solvers over the chains of a deployment.
+    ///
+    /// # Errors
+    /// [`SolverNetworkError`].
+    pub fn new(
+        name: impl Into<String>,
+        solvers: &[SolverEndpoint],
+        manifest: &Manifest,
+        breaker: BreakerConfig,
+    ) -> Result<Self, SolverNetworkError> {
+        let solvers = solvers
+            .iter()
+            .map(|endpoint| {
+                let (name, url) = (endpoint.name.clone(), endpoint.url.clone());
+                let mut quotes = url.clone();
+                quotes
+                    .path_segments_mut()
+                    .map_err(|()| SolverNetworkError::Url { name: name.clone(), url })?
+                    .pop_if_empty()
+                    .extend(["v1", "quotes"]);
+                Ok(Solver { name, quotes, breaker: Arc::new(Breaker::new(breaker)) })
+            })
+            .collect::<Result<_, SolverNetworkError>>()?;
+        let chains = manifest.iter().map(|(_, chain)| (chain.chain_id, chain.clone())).collect();
+        let http = answer::client()?;
+        Ok(Self { name: name.into(), solvers, chains, http })
+    }
+
+    async fn ask(
+        &self,
+        solver: &Solver,
+        request: &QuoteRequest,
+        budget: Duration,
+    ) -> Result<QuoteResponse, Decline> {
+        let attempt = solver.breaker.attempt(Instant::now()).map_err(|_| {
+            Decline::new(UnavailableReason::CircuitOpen, "it failed too often lately")
+        })?;
+        let asking = answer::post(&self.http, &solver.quotes, request);
+        let late = |_| Decline::new(UnavailableReason::Timeout, "no answer in time");
+        let answer = tokio::time::timeout(budget, asking).await.map_err(late)?;
+        if answer.is_ok() {
+            attempt.succeeded();
+        }
+        answer
+    }
+
+    /// An offer for the quote, if the quote answers the request and names this deployment's contracts.
+    fn offer(&self, route: &Route, signed: &SignedQuote) -> Result<Offer, Decline> {
+        signed.verify().map_err(|fault| refused(fault.to_string()))?;
+        let quote = &signed.quote;
+        let (origin, destination) = (self.chain(route.origin)?, self.chain(route.destination)?);
+        let tier = match quote.security {
+            Security::Instant => Tier::Instant,
+            Security::Finalized => Tier::Finalized,
+        };
+        let local = route.origin == route.destination;
+        let prover = if local {
+            Some(origin.contracts.local_prover)
+        } else {
+            origin.contracts.meta_prover(tier)
+        };
+        let expected = (
+            route.origin.0,
+            route.token_in.address,
+            route.destination.0,
+            route.token_out.address,
+            origin.contracts.intent_source,
+            prover,
+            destination.contracts.inbox,
+        );
+        let given = (
+            quote.origin_chain_id,
+            quote.origin_token,
+            quote.destination_chain_id,
+            quote.destination_token,
+            quote.intent_source,
+            Some(quote.prover),
+            quote.inbox,
+        );
+        if expected != given {
+            return Err(refused("its quote is for another route or deployment"));
+        }
+        if route.security.is_some_and(|wanted| wanted != quote.security) {
+            return Err(refused("its quote is for another security tier"));
+        }
+        let (amount_in, amount_out) = (quote.amount_in.0, quote.amount_out.0);
+        let set = destination.validators.get(&TierName::from(tier));
+        Ok(Offer {
+            amount_in,
+            amount_out,
+            min_amount_out: amount_out,
+            seconds: quote.fill_seconds,
+            time_basis: TimeBasis::Provider,
+            tier: Some(quote.security),
+            security: SecurityDescription {
+                tier: Some(quote.security),
+                validators: set.and_then(|set| u32::try_from(set.validators.len()).ok()),
+                threshold: set.map(|set| set.threshold.into()),
+                trust: trust(quote.security, local).into(),
+            },
+            liquidity: Some(quote.available.0),
+            expires_at: quote.expires_at,
+            plan: Plan::Intent(Box::new(intent(route, signed)?)),
+            cached: false,
+        })
+    }
+
+    fn chain(&self, chain: ChainId) -> Result<&ChainManifest, Decline> {
+        self.chains.get(&chain).ok_or_else(|| refused(format!("chain {} is not deployed", chain.0)))
+    }
+}
+
+#[async_trait]
+impl Provider for SolverNetwork {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn serves(&self, route: &Route) -> bool {
+        self.chains.contains_key(&route.origin) && self.chains.contains_key(&route.destination)
+    }
+
+    async fn offers(&self, route: &Route, budget: Duration) -> Result<Vec<Offer>, Decline> {
+        // A slow solver must not take the others' offers with it when the budget is over.
+        let budget = budget.mul_f64(0.75);
+        let request = &quote_request(route);
+        let mut asking = self
+            .solvers
+            .iter()
+            .map(|solver| async move { (solver, self.ask(solver, request, budget).await) })
+            .collect::<FuturesUnordered<_>>();
+        let mut best = BTreeMap::<u8, Offer>::new();
+        let mut declines = Vec::new();
+        while let Some((solver, answer)) = asking.next().await {
+            let answer = answer.inspect_err(|fault| {
+                tracing::warn!(solver = solver.name, %fault, "solver gave no quote");
+            });
+            match answer {
+                Ok(answer) => {
+                    declines.extend(answer.unavailable.into_iter().map(decline));
+                    for signed in answer.quotes {
+                        match self.offer(route, &signed) {
+                            Ok(offer) => keep_better(&mut best, route, offer),
+                            Err(fault) => {
+                                tracing::warn!(solver = solver.name, %fault, "quote refused");
+                                declines.push(fault);
+                            }
+                        }
+                    }
+                }
+                Err(fault) => declines.push(fault),
+            }
+        }
+        if best.is_empty() { Err(most_telling(declines)) } else { Ok(best.into_values().collect()) }
+    }
+}
+
+fn refused(message: impl Into<String>) -> Decline {
+    Decline::new(UnavailableReason::Rejected, message)
+}
+
+fn decline(none: NoQuote) -> Decline {
+    let reason = match none.reason {
+        NoQuoteReason::NoRoute => UnavailableReason::NoRoute,
+        NoQuoteReason::AmountTooLow => UnavailableReason::AmountTooLow,
+        NoQuoteReason::AmountTooHigh => UnavailableReason::AmountTooHigh,
+        NoQuoteReason::Unavailable => UnavailableReason::Error,
+        NoQuoteReason::CallsFail => UnavailableReason::Rejected,
+    };
+    Decline { reason, message: none.message, minimum: none.minimum.map(|minimum| minimum.0) }
+}
+
+/// The decline that helps the user most: one that a changed request can lift, then a plain no,
+/// then trouble. Of several minimums the lowest.
+fn most_telling(declines: Vec<Decline>) -> Decline {
+    let rank = |decline: &Decline| match decline.reason {
+        UnavailableReason::AmountTooLow => 0,
+        UnavailableReason::AmountTooHigh => 1,
+        UnavailableReason::Rejected => 2,
+        UnavailableReason::NoRoute => 3,
+        UnavailableReason::Timeout => 4,
+        UnavailableReason::Error => 5,
+        UnavailableReason::CircuitOpen | UnavailableReason::Filtered => 6,
+    };
+    declines
+        .into_iter()
+        .min_by_key(|decline| (rank(decline), decline.minimum.unwrap_or(U256::MAX)))
+        .unwrap_or_else(|| Decline::new(UnavailableReason::NoRoute, "no solver is registered"))
+}
+
+fn keep_better(best: &mut BTreeMap<u8, Offer>, route: &Route, offer: Offer) {
+    let tier = offer.tier.map_or(0, |tier| tier as u8);
+    let better = best.get(&tier).is_none_or(|held| match route.amount {
+        AmountRequest::ExactInput(_) => offer.amount_out > held.amount_out,
+        AmountRequest::ExactOutput(_) => offer.amount_in < held.amount_in,
+    });
+    if better {
+        best.insert(tier, offer);
+    }
+}
+
+fn quote_request(route: &Route) -> QuoteRequest {
+    QuoteRequest {
+        origin_chain_id: route.origin.0,
+        origin_token: route.token_in.address,
+        destination_chain_id: route.destination.0,
+        destination_token: route.token_out.address,
+        amount: route.amount,
+        recipient: Some(route.recipient),
+        calls: route.calls.clone(),
+        security: route.security,
+    }
+}
+
+/// The intent that takes a quote: pays the recipient, then runs the user's calls.
+///
+/// With a native output the value of the calls is taken from it; with a token output calls cannot
+/// carry value, because nobody would pay it.
+fn intent(route: &Route, signed: &SignedQuote) -> Result<Intent, Decline> {
+    let quote = &signed.quote;
+    let (amount_in, amount_out) = (quote.amount_in.0, quote.amount_out.0);
+    let spent = route
+        .calls
+        .iter()
+        .try_fold(U256::ZERO, |sum, call| sum.checked_add(call.value.0))
+        .ok_or_else(|| refused("the calls' values overflow"))?;
+    let (native_amount, tokens, payment) = if route.token_out.is_native() {
+        let value = amount_out
+            .checked_sub(spent)
+            .ok_or_else(|| refused(format!("the calls spend {spent} of {amount_out} wei")))?;
+        let payment = Call { target: route.recipient, data: Default::default(), value };
+        (amount_out, Vec::new(), payment)
+    } else if spent.is_zero() {
+        let token = route.token_out.address;
+        let data = erc20::transferCall { to: route.recipient, value: amount_out }.abi_encode();
+        let payment = Call { target: token, data: data.into(), value: U256::ZERO };
+        (U256::ZERO, vec![TokenAmount { token, amount: amount_out }], payment)
+    } else {
+        return Err(refused("calls carry value but the output is a token"));
+    };
+    let calls = std::iter::once(payment)
+        .chain(route.calls.iter().map(|call| Call {
+            target: call.target,
+            data: call.data.clone(),
+            value: call.value.0,
+        }))
+        .collect();
+    let (reward_native, reward_tokens) = if route.token_in.is_native() {
+        (amount_in, Vec::new())
+    } else {
+        (U256::ZERO, vec![TokenAmount { token: route.token_in.address, amount: amount_in }])
+    };
+    Ok(Intent {
+        destination: route.destination.0,
+        route: IntentRoute {
+            salt: quote.id,
+            deadline: quote.route_deadline,
+            portal: quote.inbox,
+            nativeAmount: native_amount,
+            tokens,
+            calls,
+        },
+        reward: Reward {
+            deadline: quote.reward_deadline,
+            creator: route.refund_address,
+            prover: quote.prover,
+            nativeAmount: reward_native,
+            tokens: reward_tokens,
+        },
+    })
+}
+
+const fn trust(security: Security, local: bool) -> &'static str {
+    match (security, local) {
+        (_, true) => "The contracts alone: fill and payment happen on one chain.",
+        (Security::Instant, false) => {
+            "The contracts, a threshold of validators and the destination's sequencer: the fill is \
+             attested before its block is final."
+        }
+        (Security::Finalized, false) => {
+            "The contracts and a threshold of validators: the fill is attested when its block is \
+             final."
+        }
+    }
+}

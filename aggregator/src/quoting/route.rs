@@ -1,0 +1,230 @@
+use alloy::primitives::{Address, U256};
+use api::aggregator::{AmountRequest, Call, Preference, QuoteRequest, Security};
+use protocol::ids::ChainId;
+
+use crate::book::{Token, TokenBook};
+
+/// Most destination calls in one request.
+const MAX_CALLS: usize = 16;
+/// Most bytes of calldata in one destination call.
+const MAX_CALLDATA: usize = 8 * 1024;
+/// Most slippage one may ask for, in hundredths of a percent.
+const MAX_SLIPPAGE_BPS: u16 = 5_000;
+/// Most provider names in one request.
+const MAX_PROVIDERS: usize = 32;
+
+/// A quote request that makes sense: known chains and tokens, a positive amount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Where the money leaves.
+    pub origin: ChainId,
+    /// Where it arrives.
+    pub destination: ChainId,
+    /// What leaves.
+    pub token_in: Token,
+    /// What arrives.
+    pub token_out: Token,
+    /// How much, and which side is exact.
+    pub amount: AmountRequest,
+    /// Who signs on the origin; without it nothing can be simulated.
+    pub sender: Option<Address>,
+    /// Who receives.
+    pub recipient: Address,
+    /// Who is refunded.
+    pub refund_address: Address,
+    /// What the ranking favours.
+    pub preference: Preference,
+    /// The wanted tier; every tier when `None`.
+    pub security: Option<Security>,
+    /// How much less than quoted may arrive, in hundredths of a percent.
+    pub slippage_bps: u16,
+    /// What runs after the payment.
+    pub calls: Vec<Call>,
+    /// Only these providers; all when empty.
+    pub providers: Vec<String>,
+}
+
+/// A field of a request is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{field}`: expected {expected}, given {given}")]
+pub struct InvalidField {
+    /// Path of the field in the request.
+    pub field: &'static str,
+    /// What would have been right.
+    pub expected: String,
+    /// What was given.
+    pub given: String,
+}
+
+impl InvalidField {
+    pub(crate) fn new(
+        field: &'static str,
+        expected: impl Into<String>,
+        given: impl ToString,
+    ) -> Self {
+        Self { field, expected: expected.into(), given: given.to_string() }
+    }
+}
+
+impl Route {
+    /// Checks a request against the chains and tokens that are known.
+    ///
+    /// # Errors
+    /// [`InvalidField`] with the first field that is wrong.
+    pub fn new(request: QuoteRequest, book: &TokenBook) -> Result<Self, InvalidField> {
+        let token_in = find_token(
+            book,
+            ("origin_chain_id", request.origin_chain_id),
+            ("origin_token", request.origin_token),
+        )?;
+        let token_out = find_token(
+            book,
+            ("destination_chain_id", request.destination_chain_id),
+            ("destination_token", request.destination_token),
+        )?;
+        let (AmountRequest::ExactInput(amount) | AmountRequest::ExactOutput(amount)) =
+            request.amount;
+        if amount.0.is_zero() {
+            return Err(InvalidField::new("amount", "more than 0", amount));
+        }
+        if request.slippage_bps > MAX_SLIPPAGE_BPS {
+            let expected = format!("at most {MAX_SLIPPAGE_BPS}");
+            return Err(InvalidField::new("slippage_bps", expected, request.slippage_bps));
+        }
+        check_calls(&request.calls)?;
+        if request.providers.len() > MAX_PROVIDERS {
+            let expected = format!("at most {MAX_PROVIDERS} names");
+            return Err(InvalidField::new("providers", expected, request.providers.len()));
+        }
+        let recipient = present("recipient", request.recipient.or(request.sender))?;
+        let refund_address = present("refund_address", request.refund_address.or(request.sender))?;
+        Ok(Self {
+            origin: ChainId(request.origin_chain_id),
+            destination: ChainId(request.destination_chain_id),
+            token_in,
+            token_out,
+            amount: request.amount,
+            sender: request.sender,
+            recipient,
+            refund_address,
+            preference: request.preference,
+            security: request.security,
+            slippage_bps: request.slippage_bps,
+            calls: request.calls,
+            providers: request.providers,
+        })
+    }
+
+    /// The least that may arrive when `amount_out` was quoted. Exact outputs allow no less.
+    pub fn min_amount_out(&self, amount_out: U256) -> U256 {
+        match self.amount {
+            AmountRequest::ExactOutput(exact) => exact.0,
+            AmountRequest::ExactInput(_) => {
+                let kept = U256::from(10_000 - u32::from(self.slippage_bps));
+                // Divide first where the product would not fit: the error is below one part in 10^70.
+                amount_out.checked_mul(kept).map_or_else(
+                    || (amount_out / U256::from(10_000)).saturating_mul(kept),
+                    |product| product / U256::from(10_000),
+                )
+            }
+        }
+    }
+}
+
+fn find_token(
+    book: &TokenBook,
+    (chain_field, chain_id): (&'static str, u64),
+    (token_field, token): (&'static str, Address),
+) -> Result<Token, InvalidField> {
+    if !book.has_chain(chain_id) {
+        let expected = format!("one of {:?}", book.chain_ids());
+        return Err(InvalidField::new(chain_field, expected, chain_id));
+    }
+    book.token(chain_id, token).cloned().ok_or_else(|| {
+        InvalidField::new(token_field, "a token listed by GET /v1/tokens for this chain", token)
+    })
+}
+
+fn check_calls(calls: &[Call]) -> Result<(), InvalidField> {
+    if calls.len() > MAX_CALLS {
+        return Err(InvalidField::new("calls", format!("at most {MAX_CALLS} calls"), calls.len()));
+    }
+    match calls.iter().find(|call| call.data.len() > MAX_CALLDATA) {
+        Some(call) => {
+            let expected = format!("at most {MAX_CALLDATA} bytes");
+            Err(InvalidField::new("calls.data", expected, call.data.len()))
+        }
+        None => Ok(()),
+    }
+}
+
+fn present(field: &'static str, address: Option<Address>) -> Result<Address, InvalidField> {
+    match address {
+        Some(address) if !address.is_zero() => Ok(address),
+        Some(zero) => Err(InvalidField::new(field, "an address that is not zero", zero)),
+        None => Err(InvalidField::new(field, "an address, here or as `sender`", "nothing")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use api::Amount;
+
+    use super::*;
+    use crate::book::tests::{CHAIN_A, CHAIN_B, USDX_A, USDX_B, book};
+
+    fn request() -> QuoteRequest {
+        QuoteRequest {
+            origin_chain_id: CHAIN_A,
+            origin_token: USDX_A,
+            destination_chain_id: CHAIN_B,
+            destination_token: USDX_B,
+            amount: AmountRequest::ExactInput(Amount::from(1_000)),
+            sender: Some(Address::repeat_byte(7)),
+            recipient: None,
+            refund_address: None,
+            preference: Preference::default(),
+            security: None,
+            slippage_bps: 50,
+            calls: Vec::new(),
+            providers: Vec::new(),
+        }
+    }
+
+    fn field_of(change: impl FnOnce(&mut QuoteRequest)) -> &'static str {
+        let mut request = request();
+        change(&mut request);
+        Route::new(request, &book()).unwrap_err().field
+    }
+
+    #[test]
+    fn the_sender_receives_and_is_refunded_unless_others_are_named() {
+        let route = Route::new(request(), &book()).unwrap();
+        assert_eq!(route.recipient, Address::repeat_byte(7));
+        assert_eq!(route.refund_address, Address::repeat_byte(7));
+        let other = QuoteRequest { recipient: Some(Address::repeat_byte(8)), ..request() };
+        assert_eq!(Route::new(other, &book()).unwrap().recipient, Address::repeat_byte(8));
+    }
+
+    #[test]
+    fn every_wrong_field_is_named() {
+        assert_eq!(field_of(|r| r.origin_chain_id = 5), "origin_chain_id");
+        assert_eq!(field_of(|r| r.destination_token = USDX_A), "destination_token");
+        assert_eq!(field_of(|r| r.amount = AmountRequest::ExactOutput(Amount::from(0))), "amount");
+        assert_eq!(field_of(|r| r.slippage_bps = 5_001), "slippage_bps");
+        assert_eq!(field_of(|r| r.sender = None), "recipient");
+        assert_eq!(field_of(|r| r.refund_address = Some(Address::ZERO)), "refund_address");
+        let call = Call { target: Address::ZERO, data: vec![0; 9_000].into(), value: 0.into() };
+        assert_eq!(field_of(|r| r.calls = vec![call.clone()]), "calls.data");
+        assert_eq!(field_of(|r| r.calls = vec![call; 17]), "calls");
+    }
+
+    #[test]
+    fn slippage_comes_off_exact_inputs_only() {
+        let mut route = Route::new(request(), &book()).unwrap();
+        assert_eq!(route.min_amount_out(U256::from(10_000)), U256::from(9_950));
+        assert!(route.min_amount_out(U256::MAX) < U256::MAX);
+        route.amount = AmountRequest::ExactOutput(Amount::from(9_000));
+        assert_eq!(route.min_amount_out(U256::from(10_000)), U256::from(9_000));
+    }
+}

@@ -1,0 +1,214 @@
+use api::aggregator::{Quote, Step};
+use hmac::{Hmac, Mac};
+use sha2::{Digest, Sha256};
+
+/// Makes and checks quote ids.
+///
+/// An id is `v1.<expires_at>.<hex of HMAC-SHA256(key, payload hash ‖ expires_at)>`: the aggregator
+/// keeps nothing per quote, and yet nobody can change what a user signs or how long it stands.
+#[derive(Clone)]
+pub struct QuoteIds {
+    key: Vec<u8>,
+}
+
+/// A quote that this aggregator did not give, or not like this, or no longer gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RefusedQuote {
+    /// The id is not one of ours, or the payload differs from what was quoted.
+    #[error("the quote differs from what was given: ask for a new one")]
+    Changed,
+    /// The quote has expired.
+    #[error("the quote expired at {expires_at}, it is {now} now: ask for a new one")]
+    Expired {
+        /// When it expired, unix seconds.
+        expires_at: u64,
+        /// The clock, unix seconds.
+        now: u64,
+    },
+}
+
+impl std::fmt::Debug for QuoteIds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("QuoteIds").finish_non_exhaustive()
+    }
+}
+
+impl QuoteIds {
+    /// Ids under this key. All instances behind one load balancer share it.
+    pub fn new(key: impl Into<Vec<u8>>) -> Self {
+        Self { key: key.into() }
+    }
+
+    /// The id of a quote; its own `id` field does not take part.
+    pub fn sign(&self, quote: &Quote) -> String {
+        format!("v1.{}.{}", quote.expires_at, hex::encode(self.mac(quote).finalize().into_bytes()))
+    }
+
+    /// Checks that this quote was given exactly so, and that it still stands.
+    ///
+    /// # Errors
+    /// [`RefusedQuote`].
+    pub fn verify(&self, quote: &Quote, now: u64) -> Result<(), RefusedQuote> {
+        let mut parts = quote.id.splitn(3, '.');
+        let (version, expires_at, tag) = (parts.next(), parts.next(), parts.next());
+        let tag = tag.and_then(|tag| hex::decode(tag).ok()).ok_or(RefusedQuote::Changed)?;
+        let same_expiry = expires_at == Some(quote.expires_at.to_string().as_str());
+        // `verify_slice` takes the same time wherever the difference is.
+        if version != Some("v1") || !same_expiry || self.mac(quote).verify_slice(&tag).is_err() {
+            return Err(RefusedQuote::Changed);
+        }
+        if now >= quote.expires_at {
+            return Err(RefusedQuote::Expired { expires_at: quote.expires_at, now });
+        }
+        Ok(())
+    }
+
+    fn mac(&self, quote: &Quote) -> Hmac<Sha256> {
+        // HMAC takes keys of every length, so this cannot fail; an empty one would still be checked
+        // by the configuration.
+        #[expect(clippy::expect_used, reason = "HMAC takes keys of every length")]
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("any key length");
+        mac.update(&payload_hash(quote));
+        mac.update(&quote.expires_at.to_be_bytes());
+        mac
+    }
+}
+
+/// What the user signs or sends, and what he was promised for it: provider, order id, amounts and
+/// the payload of every step. Descriptions, simulations and scores do not count.
+fn payload_hash(quote: &Quote) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    let mut field = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_be_bytes());
+        hash.update(bytes);
+    };
+    field(quote.provider.as_bytes());
+    field(quote.order_id.unwrap_or_default().as_slice());
+    for amount in [quote.amount_in, quote.amount_out, quote.min_amount_out] {
+        field(&amount.0.to_be_bytes::<32>());
+    }
+    for leg in &quote.legs {
+        field(&leg.origin_chain_id.to_be_bytes());
+        field(&leg.destination_chain_id.to_be_bytes());
+        field(leg.token_in.as_slice());
+        field(leg.token_out.as_slice());
+        field(&leg.amount_in.0.to_be_bytes::<32>());
+        field(&leg.amount_out.0.to_be_bytes::<32>());
+    }
+    for step in &quote.steps {
+        match step {
+            Step::Transaction(step) => {
+                field(b"transaction");
+                field(&step.chain_id.to_be_bytes());
+                field(step.to.as_slice());
+                field(&step.data);
+                field(&step.value.0.to_be_bytes::<32>());
+            }
+            Step::Signature(step) => {
+                field(b"signature");
+                field(step.typed_data.to_string().as_bytes());
+                field(step.post.as_bytes());
+            }
+        }
+    }
+    hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy::primitives::{Address, B256};
+    use api::{
+        Amount,
+        aggregator::{
+            Liquidity, Score, SecurityDescription, Simulation, TimeBasis, TimeEstimate,
+            TransactionStep,
+        },
+    };
+
+    use super::*;
+
+    fn quote(ids: &QuoteIds) -> Quote {
+        let mut quote = Quote {
+            id: String::new(),
+            provider: "metalayer".into(),
+            legs: Vec::new(),
+            amount_in: Amount::from(100),
+            amount_out: Amount::from(99),
+            min_amount_out: Amount::from(99),
+            fees: Vec::new(),
+            time: TimeEstimate { seconds: 3, basis: TimeBasis::Provider },
+            security: SecurityDescription {
+                tier: None,
+                validators: None,
+                threshold: None,
+                trust: "nobody".into(),
+            },
+            liquidity: Liquidity { available: None },
+            expires_at: 1_000,
+            order_id: Some(B256::repeat_byte(1)),
+            steps: vec![Step::Transaction(TransactionStep {
+                id: "publish".into(),
+                description: "Publish and fund the intent".into(),
+                chain_id: 1,
+                to: Address::repeat_byte(2),
+                data: vec![1, 2, 3].into(),
+                value: Amount::from(100),
+                gas_limit: None,
+                simulation: Simulation::Succeeded,
+                check: None,
+            })],
+            score: Score {
+                total: 1.0,
+                output: 1.0,
+                time: 1.0,
+                security: 1.0,
+                liquidity: 1.0,
+                reputation: 1.0,
+            },
+            cached: false,
+        };
+        quote.id = ids.sign(&quote);
+        quote
+    }
+
+    fn changed(change: impl FnOnce(&mut Quote)) -> Result<(), RefusedQuote> {
+        let ids = QuoteIds::new(*b"key");
+        let mut quote = quote(&ids);
+        change(&mut quote);
+        ids.verify(&quote, 10)
+    }
+
+    #[test]
+    fn what_was_given_is_accepted_until_it_expires() {
+        let ids = QuoteIds::new(*b"key");
+        let quote = quote(&ids);
+        assert_eq!(ids.verify(&quote, 999), Ok(()));
+        let expired = RefusedQuote::Expired { expires_at: 1_000, now: 1_000 };
+        assert_eq!(ids.verify(&quote, 1_000), Err(expired));
+        assert_eq!(QuoteIds::new(*b"other").verify(&quote, 999), Err(RefusedQuote::Changed));
+    }
+
+    #[test]
+    fn no_part_of_the_payload_can_be_changed() {
+        let refused = Err(RefusedQuote::Changed);
+        assert_eq!(changed(|q| q.expires_at = 2_000), refused);
+        assert_eq!(changed(|q| q.amount_out = Amount::from(98)), refused);
+        assert_eq!(changed(|q| q.order_id = None), refused);
+        assert_eq!(changed(|q| q.provider = "other".into()), refused);
+        assert_eq!(changed(|q| q.steps.clear()), refused);
+        assert_eq!(changed(|q| q.id = "v1.1000.zz".into()), refused);
+        assert_eq!(changed(|q| q.id = String::new()), refused);
+        assert_eq!(
+            changed(|q| {
+                let Some(Step::Transaction(step)) = q.steps.first_mut() else { return };
+                step.to = Address::repeat_byte(3);
+            }),
+            refused
+        );
+    }
+
+    #[test]
+    fn words_for_people_do_not_count() {
+        assert_eq!(changed(|q| q.security.trust = "somebody".into()), Ok(()));
+    }
+}

@@ -1,0 +1,238 @@
+use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{Router, extract::connect_info::IntoMakeServiceWithConnectInfo};
+use chain::{
+    ChainClient, Db,
+    client::ClientOptions,
+    manifest::{self, Manifest},
+};
+use protocol::ids::ChainId;
+use service::{
+    admin,
+    clock::Clock,
+    health::Health,
+    tasks::{Spawner, StopError, Tasks},
+};
+use tokio::{net::TcpListener, sync::broadcast};
+
+use crate::{
+    Config,
+    book::{Token, TokenBook},
+    http::{self, App, HttpConfig},
+    orders::{Indexer, IndexerError, Orders, StoreError},
+    provider::{
+        DuplicateProvider, HttpQuotes, Provider, Providers, SolverEndpoint, SolverNetwork,
+        SolverNetworkError,
+    },
+    quoting::{Assembly, Engine, EngineConfig, QuoteIds, Sanity},
+    reputation::Reputations,
+};
+
+/// Name of our own solvers among the providers.
+const SOLVER_NETWORK: &str = "metalayer";
+/// Changes that a slow listener may fall behind before it looks at its order anew.
+const CHANGES: usize = 1_024;
+/// How long requests in flight may take when the service stops: twice the longest quote.
+const STOP: Duration = Duration::from_secs(5);
+
+/// A running aggregator. Dropping it stops everything it started.
+#[derive(Debug)]
+pub struct Handle {
+    address: SocketAddr,
+    admin: SocketAddr,
+    tasks: Tasks,
+}
+
+/// The aggregator cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// The deployment cannot be read.
+    #[error(transparent)]
+    Manifest(#[from] manifest::Error),
+    /// A chain cannot be used.
+    #[error("chain {name}: {cause}")]
+    Chain {
+        /// Its name.
+        name: String,
+        /// Why.
+        cause: chain::client::Error,
+    },
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A chain cannot be followed.
+    #[error(transparent)]
+    Indexer(#[from] IndexerError),
+    /// A provider cannot be set up.
+    #[error("provider: {0}")]
+    Provider(#[from] SolverNetworkError),
+    /// Two providers have one name.
+    #[error(transparent)]
+    Duplicate(#[from] DuplicateProvider),
+    /// The operator's endpoint cannot start.
+    #[error(transparent)]
+    Admin(#[from] admin::AdminError),
+    /// The API's address cannot be bound.
+    #[error("cannot listen on {address}: {cause}")]
+    Listen {
+        /// The configured address.
+        address: SocketAddr,
+        /// The system's word.
+        cause: io::Error,
+    },
+}
+
+impl Handle {
+    /// Where the API listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where the operator's endpoint listens.
+    pub const fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Completes when a part failed.
+    pub async fn ended(&self) {
+        self.tasks.ended().await;
+    }
+
+    /// Finishes what is in flight and stops.
+    ///
+    /// # Errors
+    /// [`StopError`] when a part had failed or did not end in time.
+    pub async fn stop(self) -> Result<(), StopError> {
+        self.tasks.stop(STOP).await
+    }
+}
+
+/// Starts an aggregator.
+///
+/// # Errors
+/// [`SpawnError`] for the first thing that is missing; nothing is left running then.
+pub async fn spawn(config: Config) -> Result<Handle, SpawnError> {
+    let manifest = Manifest::load(&config.manifest)?;
+    let clients = clients(&manifest).await?;
+    let db = Db::open(&config.database).await.map_err(StoreError::from)?;
+    let orders = Orders::open(db).await?;
+    let (changes, _) = broadcast::channel(CHANGES);
+    let (tasks, health) = (Tasks::new(), Health::default());
+
+    for (name, chain) in manifest.iter() {
+        let Some(client) = clients.get(&chain.chain_id) else { continue };
+        let indexer = Indexer::start(
+            &config.instance,
+            chain.clone(),
+            client.clone(),
+            orders.clone(),
+            changes.clone(),
+        )
+        .await?;
+        let component = health.component(format!("index {name}"));
+        tasks.spawn(format!("index {name}"), indexer.run(tasks.shutdown(), component));
+    }
+
+    let clock = Clock::system();
+    let reputations = Arc::new(Reputations::default());
+    let engine = engine(&config, &manifest, clients, Arc::clone(&reputations), &clock)?;
+    let app = App {
+        engine: Arc::new(engine),
+        book: Arc::new(book(&config)),
+        manifest: Arc::new(manifest),
+        orders,
+        changes,
+        reputations,
+        health: health.clone(),
+        clock,
+    };
+    let http = HttpConfig {
+        admission: config.admission.clone(),
+        max_body: config.max_body,
+        cors_origins: config.cors_origins.clone(),
+    };
+    let admin = admin::serve(config.admin, health, Router::new(), &tasks.spawner()).await?;
+    let address = serve(config.listen, http::router(app, &http), &tasks.spawner()).await?;
+    tracing::info!(%address, %admin, "aggregator is up");
+    Ok(Handle { address, admin, tasks })
+}
+
+async fn serve(
+    address: SocketAddr,
+    router: Router,
+    tasks: &Spawner,
+) -> Result<SocketAddr, SpawnError> {
+    let cannot = |cause| SpawnError::Listen { address, cause };
+    let listener = TcpListener::bind(address).await.map_err(cannot)?;
+    let bound = listener.local_addr().map_err(cannot)?;
+    let service: IntoMakeServiceWithConnectInfo<Router, SocketAddr> =
+        router.into_make_service_with_connect_info();
+    let shutdown = tasks.shutdown();
+    tasks.spawn("api", async move {
+        axum::serve(listener, service).with_graceful_shutdown(shutdown.cancelled_owned()).await
+    });
+    Ok(bound)
+}
+
+async fn clients(manifest: &Manifest) -> Result<BTreeMap<ChainId, ChainClient>, SpawnError> {
+    let mut clients = BTreeMap::new();
+    for (name, chain) in manifest.iter() {
+        let cannot = |cause| SpawnError::Chain { name: name.to_owned(), cause };
+        let client = ChainClient::new(chain.chain_id, &chain.rpc, ClientOptions::default())
+            .map_err(cannot)?;
+        client.check_chain_id().await.map_err(cannot)?;
+        clients.insert(chain.chain_id, client);
+    }
+    Ok(clients)
+}
+
+fn book(config: &Config) -> TokenBook {
+    TokenBook::new(config.tokens.iter().map(|token| Token {
+        chain_id: token.chain_id,
+        address: token.address,
+        symbol: token.symbol.clone(),
+        decimals: token.decimals,
+        micro_usd: token.micro_usd,
+    }))
+}
+
+fn engine(
+    config: &Config,
+    manifest: &Manifest,
+    clients: BTreeMap<ChainId, ChainClient>,
+    reputations: Arc<Reputations>,
+    clock: &Clock,
+) -> Result<Engine, SpawnError> {
+    let endpoints: Vec<_> = config
+        .solvers
+        .iter()
+        .map(|solver| SolverEndpoint { name: solver.name.clone(), url: solver.url.clone() })
+        .collect();
+    let solvers = SolverNetwork::new(SOLVER_NETWORK, &endpoints, manifest, config.breaker)?;
+    let mut providers: Vec<Arc<dyn Provider>> = vec![Arc::new(solvers)];
+    let mut sanity = Sanity { limits: config.limits, ..Sanity::default() };
+    for provider in &config.providers {
+        let quotes = HttpQuotes::new(&provider.name, provider.url.clone())
+            .map_err(SolverNetworkError::from)?;
+        providers.push(Arc::new(quotes));
+        for contract in &provider.contracts {
+            let targets = sanity.allowed_targets.entry(provider.name.clone()).or_default();
+            targets.insert((contract.chain_id, contract.address));
+        }
+    }
+    let reset = config.tokens.iter().filter(|token| token.reset_approval);
+    let engine = EngineConfig {
+        patience: config.patience,
+        sanity,
+        assembly: Assembly {
+            intent_sources: manifest
+                .iter()
+                .map(|(_, chain)| (chain.chain_id, chain.contracts.intent_source))
+                .collect(),
+            reset_approvals: reset.map(|token| (ChainId(token.chain_id), token.address)).collect(),
+        },
+    };
+    let ids = QuoteIds::new(config.integrity_key.expose());
+    let providers = Providers::new(providers, config.breaker)?;
+    Ok(Engine::new(engine, providers, reputations, clients, ids, clock.clone()))
+}

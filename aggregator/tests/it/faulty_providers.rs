@@ -1,0 +1,168 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use aggregator::{
+    book::{Token, TokenBook},
+    provider::{BreakerConfig, Provider, Providers},
+    quoting::{Assembly, Engine, EngineConfig, Patience, QuoteIds, Quoted, Route, Sanity},
+    reputation::Reputations,
+};
+use alloy::primitives::Address;
+use api::{
+    Amount,
+    aggregator::{AmountRequest, Preference, QuoteRequest, Step, UnavailableReason},
+};
+use service::clock::Clock;
+
+use crate::providers::{BRIDGE, Behaviour, CHAIN_A, CHAIN_B, Standin};
+
+const USDX: Address = Address::repeat_byte(0xaa);
+
+/// Long enough for a loaded machine, and far below a hanging provider.
+const PATIENCE: Patience = Patience {
+    deadline: Duration::from_secs(10),
+    enough: 1,
+    enough_by: Duration::from_secs(5),
+    relax_every: Duration::from_secs(1),
+};
+
+fn engine(providers: Vec<Standin>, patience: Patience, breaker: BreakerConfig) -> Engine {
+    let contracts = BTreeSet::from([(CHAIN_A, BRIDGE)]);
+    let allowed_targets = providers
+        .iter()
+        .map(|standin| (standin.provider.name().to_owned(), contracts.clone()))
+        .collect();
+    let sanity = Sanity { allowed_targets, ..Sanity::default() };
+    let providers = providers
+        .into_iter()
+        .map(|standin| Arc::new(standin.into_provider()) as Arc<dyn Provider>)
+        .collect();
+    let config = EngineConfig { patience, sanity, assembly: Assembly::default() };
+    let providers = Providers::new(providers, breaker).unwrap();
+    let ids = QuoteIds::new(*b"a key of thirty-two characters!!");
+    Engine::new(
+        config,
+        providers,
+        Arc::new(Reputations::default()),
+        BTreeMap::new(),
+        ids,
+        Clock::system(),
+    )
+}
+
+fn route() -> Route {
+    let token = |chain_id| Token {
+        chain_id,
+        address: USDX,
+        symbol: "USDX".into(),
+        decimals: 6,
+        micro_usd: Some(1_000_000),
+    };
+    let request = QuoteRequest {
+        origin_chain_id: CHAIN_A,
+        origin_token: USDX,
+        destination_chain_id: CHAIN_B,
+        destination_token: USDX,
+        amount: AmountRequest::ExactInput(Amount::from(100_000_000)),
+        sender: Some(Address::repeat_byte(7)),
+        recipient: None,
+        refund_address: None,
+        preference: Preference::Cheapest,
+        security: None,
+        slippage_bps: 50,
+        calls: Vec::new(),
+        providers: Vec::new(),
+    };
+    Route::new(request, &TokenBook::new([token(CHAIN_A), token(CHAIN_B)])).unwrap()
+}
+
+/// Asks a fair provider and one that behaves as told.
+async fn quote_beside(behaviour: Behaviour) -> Quoted {
+    let fair = Standin::start("fair", Behaviour::Fair).await;
+    let other = Standin::start("other", behaviour).await;
+    engine(vec![other, fair], PATIENCE, BreakerConfig::default()).quote(&route()).await
+}
+
+#[tokio::test]
+async fn a_bad_provider_is_named_and_the_others_quote_arrives() {
+    let cases = [
+        (Behaviour::Hang, UnavailableReason::Timeout),
+        (Behaviour::Slow(Duration::from_secs(60)), UnavailableReason::Timeout),
+        (Behaviour::Broken, UnavailableReason::Error),
+        (Behaviour::WrongSchema, UnavailableReason::Rejected),
+        (Behaviour::AbsurdPrice, UnavailableReason::Rejected),
+        (Behaviour::WrongChain, UnavailableReason::Rejected),
+        (Behaviour::ForeignTarget, UnavailableReason::Rejected),
+        (Behaviour::LowMinimum, UnavailableReason::Rejected),
+        (Behaviour::Oversized, UnavailableReason::Rejected),
+        (Behaviour::Dropped, UnavailableReason::Error),
+        (Behaviour::Minimum(1), UnavailableReason::AmountTooLow),
+    ];
+    for (behaviour, reason) in cases {
+        let quoted = quote_beside(behaviour).await;
+        let names: Vec<_> = quoted.quotes.iter().map(|quote| quote.provider.as_str()).collect();
+        assert_eq!(names, ["fair"], "{behaviour:?}");
+        assert_eq!(quoted.unavailable.len(), 1, "{behaviour:?}");
+        let unavailable = &quoted.unavailable[0];
+        assert_eq!(
+            (unavailable.provider.as_str(), unavailable.reason),
+            ("other", reason),
+            "{behaviour:?}"
+        );
+        assert!(quoted.elapsed < PATIENCE.deadline, "{behaviour:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_fair_quote_can_be_executed_without_knowing_the_provider() {
+    let fair = Standin::start("fair", Behaviour::Fair).await;
+    let engine = engine(vec![fair], PATIENCE, BreakerConfig::default());
+    let quoted = engine.quote(&route()).await;
+    let quote = &quoted.quotes[0];
+    let steps: Vec<_> = quote
+        .steps
+        .iter()
+        .map(|step| match step {
+            Step::Transaction(step) => (step.id.as_str(), step.chain_id, step.to),
+            Step::Signature(_) => panic!("no signature is needed"),
+        })
+        .collect();
+    assert_eq!(steps, [("approve", CHAIN_A, USDX), ("publish", CHAIN_A, BRIDGE)]);
+    assert_eq!(engine.ids().verify(quote, 0), Ok(()));
+}
+
+#[tokio::test]
+async fn a_provider_that_keeps_hanging_is_not_waited_for() {
+    let patience = Patience {
+        deadline: Duration::from_millis(400),
+        enough: 2,
+        enough_by: Duration::from_millis(400),
+        relax_every: Duration::from_millis(400),
+    };
+    let breaker = BreakerConfig { failures: 2, open_for: Duration::from_secs(600) };
+    let hanging = Standin::start("hanging", Behaviour::Hang).await;
+    let asked = hanging.asked();
+    let fair = Standin::start("fair", Behaviour::Fair).await;
+    let engine = engine(vec![hanging, fair], patience, breaker);
+    for _ in 0..2 {
+        let quoted = engine.quote(&route()).await;
+        assert_eq!(quoted.unavailable[0].reason, UnavailableReason::Timeout);
+    }
+    let quoted = engine.quote(&route()).await;
+    assert_eq!(quoted.unavailable[0].reason, UnavailableReason::CircuitOpen);
+    assert_eq!(quoted.quotes.len(), 1);
+    assert_eq!(asked.load(Ordering::Relaxed), 2, "an open circuit asks nothing");
+}
+
+#[tokio::test]
+async fn streamed_quotes_end_with_the_whole_answer() {
+    let fair = Standin::start("fair", Behaviour::Fair).await;
+    let engine = engine(vec![fair], PATIENCE, BreakerConfig::default());
+    let mut better = Vec::new();
+    let quoted = engine.quote_as_they_come(&route(), |quote| better.push(quote)).await;
+    assert_eq!(better.len(), 1);
+    assert_eq!(better[0].amount_out, quoted.quotes[0].amount_out);
+}
