@@ -1,0 +1,85 @@
+use std::{io, process::ExitCode};
+
+use clap::Parser;
+use eyre::Report;
+use service::telemetry::{self, Format};
+
+use crate::{Output, command::Command};
+
+/// Interoperability for rollups: bridge requests, the solvers that fill them, and the messages
+/// that settle them.
+#[derive(Debug, Parser)]
+#[command(name = "metalayer", version, about, propagate_version = true)]
+pub struct Args {
+    /// Write the result as JSON.
+    #[arg(long, global = true)]
+    json: bool,
+
+    /// How log lines look on stderr: human or json.
+    #[arg(long, global = true, default_value = "human", env = "METALAYER_LOG_FORMAT")]
+    log_format: Format,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+impl Args {
+    /// Runs the command; failure is written to stderr with its causes.
+    pub async fn run(self) -> ExitCode {
+        let outcome = async {
+            telemetry::init(self.log_format, self.command.log_filter())?;
+            self.command.run(Output::new(self.json)).await
+        };
+        match outcome.await {
+            Ok(code) => code,
+            Err(report) if is_closed_pipe(&report) => ExitCode::SUCCESS,
+            Err(report) => {
+                Output::failure(&report);
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+/// Whether the reader of our output went away, as `head` does; that is no failure.
+fn is_closed_pipe(report: &Report) -> bool {
+    report
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// The documents that show commands.
+    const DOCUMENTS: [&str; 4] = [
+        include_str!("../../README.md"),
+        include_str!("../../CONTRIBUTING.md"),
+        include_str!("../../docs/architecture.md"),
+        include_str!("../../docs/operations/README.md"),
+    ];
+
+    #[test]
+    fn arguments_are_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_of_the_documents_is_one_of_ours() {
+        const RUN: &str = "$ cargo run --release --bin metalayer -- ";
+        let lines = DOCUMENTS.iter().flat_map(|text| text.lines());
+        let commands: Vec<_> = lines
+            .filter_map(|line| line.strip_prefix(RUN).or(line.strip_prefix("$ metalayer ")))
+            .collect();
+        assert!(commands.len() >= 4, "{commands:?}");
+        for command in commands {
+            let words = ["metalayer"].into_iter().chain(command.split_whitespace());
+            if let Err(error) = Args::try_parse_from(words) {
+                panic!("{command}: {error}");
+            }
+        }
+    }
+}

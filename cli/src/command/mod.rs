@@ -1,0 +1,99 @@
+//! The commands, one a file.
+
+mod bench;
+mod build;
+mod completions;
+mod deploy;
+mod devnet;
+mod history;
+mod message;
+mod quote;
+mod role;
+mod send;
+mod status;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use crate::Output;
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the whole system on this machine: chains, contracts and every service.
+    Up(up::Up),
+    /// Move money between two chains and follow it until the solver is paid.
+    Send(send::Send),
+    /// Show what every provider would charge for a transfer.
+    Quote(quote::QuoteCommand),
+    /// Show what became of a transfer.
+    Status(status::Status),
+    /// Show the transfers of an account.
+    History(history::History),
+    /// Show what the relayer knows of a message, and what it still waits for.
+    Message(message::Message),
+    /// Compile the on-chain programs, check them and show their sizes.
+    Build(build::Build),
+    /// Put the contracts on chains, check what is there, add a chain.
+    Deploy(deploy::Deploy),
+    /// Run development chains that execute Stylus programs.
+    Devnet(devnet::Devnet),
+    /// Run a validator: it signs what is final on the chains it follows.
+    Validator(role::Role),
+    /// Run a relayer: it carries messages and the signatures under them.
+    Relayer(role::Role),
+    /// Run a solver: it quotes and fills intents.
+    Solver(role::Role),
+    /// Run the aggregator: it compares quotes and follows orders.
+    Aggregator(role::Role),
+    /// Measure a part of the system on this machine.
+    Bench(bench::Bench),
+    /// Write a completion script for a shell.
+    Completions(completions::Completions),
+}
+
+impl Command {
+    /// What is logged unless the environment says otherwise.
+    pub(crate) const fn log_filter(&self) -> &'static str {
+        match self {
+            Self::Devnet(_)
+            | Self::Validator(_)
+            | Self::Relayer(_)
+            | Self::Solver(_)
+            | Self::Aggregator(_) => "info",
+            Self::Up(_)
+            | Self::Send(_)
+            | Self::Quote(_)
+            | Self::Status(_)
+            | Self::History(_)
+            | Self::Message(_)
+            | Self::Build(_)
+            | Self::Deploy(_)
+            | Self::Bench(_)
+            | Self::Completions(_) => "warn",
+        }
+    }
+
+    /// Runs the command.
+    pub(crate) async fn run(self, output: Output) -> eyre::Result<ExitCode> {
+        match self {
+            Self::Up(command) => command.run(output).await,
+            Self::Send(command) => command.run(output).await,
+            Self::Quote(command) => command.run(output).await,
+            Self::Status(command) => command.run(output).await,
+            Self::History(command) => command.run(output).await,
+            Self::Message(command) => command.run(output).await,
+            Self::Build(command) => command.run(output),
+            Self::Deploy(command) => command.run(output).await,
+            Self::Devnet(command) => command.run(output).await,
+            Self::Validator(role) => role.validator().await,
+            Self::Relayer(role) => role.relayer().await,
+            Self::Solver(role) => role.solver().await,
+            Self::Aggregator(role) => role.aggregator().await,
+            Self::Bench(command) => command.run(output).await,
+            Self::Completions(command) => command.run(),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+use std::{future::Future, path::PathBuf, process::ExitCode};
+
+use aggregator::Config as AggregatorConfig;
+use eyre::WrapErr;
+use service::{config, signal, tasks::StopError};
+use settlement::{relayer::RelayerConfig, validator::ValidatorConfig};
+use solver::Config as SolverConfig;
+use tokio::io::AsyncReadExt;
+
+/// How a service is started.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Role {
+    /// Its configuration file; the examples in the source tree show every key.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+
+    #[command(flatten)]
+    life: Life,
+}
+
+/// What ends a long-running command besides a signal.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Life {
+    /// Stop when standard input closes, as a parent process does that ends.
+    #[arg(long, hide = true)]
+    pub(crate) stop_with_stdin: bool,
+}
+
+impl Role {
+    /// Follows the origins and signs what is final.
+    pub(super) async fn validator(self) -> eyre::Result<ExitCode> {
+        let config = config::load::<ValidatorConfig>(&self.config)?;
+        let handle = settlement::validator::spawn(config).await?;
+        self.life.wait(handle.ended()).await?;
+        ended(handle.stop().await)
+    }
+
+    /// Carries messages and the signatures under them.
+    pub(super) async fn relayer(self) -> eyre::Result<ExitCode> {
+        let config = config::load::<RelayerConfig>(&self.config)?;
+        let handle = settlement::relayer::spawn(config).await?;
+        self.life.wait(handle.ended()).await?;
+        ended(handle.stop().await)
+    }
+
+    /// Quotes and fills intents.
+    pub(super) async fn solver(self) -> eyre::Result<ExitCode> {
+        let config = config::load::<SolverConfig>(&self.config)?;
+        let handle = solver::spawn(config).await?;
+        self.life.wait(handle.ended()).await?;
+        ended(handle.stop().await)
+    }
+
+    /// Compares quotes and follows orders.
+    pub(super) async fn aggregator(self) -> eyre::Result<ExitCode> {
+        let config = config::load::<AggregatorConfig>(&self.config)?;
+        let handle = aggregator::spawn(config).await?;
+        self.life.wait(handle.ended()).await?;
+        ended(handle.stop().await)
+    }
+}
+
+impl Life {
+    /// Completes at a signal, when standard input closes (if asked for), or when `ended` does.
+    pub(crate) async fn wait(self, ended: impl Future<Output = ()>) -> eyre::Result<()> {
+        tokio::select! {
+            result = signal::termination() => result.wrap_err("cannot listen for signals"),
+            () = stdin_closed(), if self.stop_with_stdin => Ok(()),
+            () = ended => Ok(()),
+        }
+    }
+}
+
+async fn stdin_closed() {
+    let mut buffer = [0; 64];
+    let mut stdin = tokio::io::stdin();
+    while let Ok(read) = stdin.read(&mut buffer).await {
+        if read == 0 {
+            return;
+        }
+    }
+}
+
+pub(super) fn ended(stopped: Result<(), StopError>) -> eyre::Result<ExitCode> {
+    stopped?;
+    Ok(ExitCode::SUCCESS)
+}

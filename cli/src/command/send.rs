@@ -1,0 +1,271 @@
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use alloy::{
+    primitives::{B256, TxHash, U256},
+    rpc::types::TransactionReceipt,
+};
+use api::{
+    Client,
+    aggregator::{Order, OrderState, Quote, Security, Step},
+};
+use chain::Manifest;
+use eyre::{OptionExt, WrapErr, bail};
+use protocol::ids::ChainId;
+use serde::Serialize;
+use tokio::time::sleep;
+
+use crate::{
+    Output, amounts, local, refund,
+    transfer::{Account, Resolved, System, Transfer},
+    wallet::{Call, Wallet},
+};
+
+/// Pause between two looks at the order.
+const LOOK: Duration = Duration::from_millis(100);
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Send {
+    #[command(flatten)]
+    transfer: Transfer,
+    #[command(flatten)]
+    account: Account,
+    #[command(flatten)]
+    system: System,
+
+    /// Give up following after this time; the transfer goes on.
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+
+    /// Stop following when the money has arrived, before the solver is paid.
+    #[arg(long)]
+    until_filled: bool,
+}
+
+/// The result as JSON.
+#[derive(Serialize)]
+struct Sent<'a> {
+    order: &'a Order,
+    provider: &'a str,
+    amount_in: String,
+    amount_out: String,
+    cost: Option<String>,
+    filled_after_seconds: Option<f64>,
+    seconds: f64,
+}
+
+impl Send {
+    pub(super) async fn run(self, output: Output) -> eyre::Result<ExitCode> {
+        let client = self.system.client()?;
+        let manifest = self.system.manifest()?;
+        let signer = self.account.signer()?;
+        let transfer = self.transfer.resolve(&client, signer.address()).await?;
+        let quote = transfer.quotes(&client).await?.swap_remove(0);
+        announce(&transfer, &quote);
+
+        let origin = ChainId(transfer.request.origin_chain_id);
+        let (_, chain) =
+            manifest.by_chain_id(origin).ok_or_eyre("the manifest lacks the origin")?;
+        let wallet = Wallet::new(signer, local::client(chain)?);
+        let begun = Instant::now();
+        let receipt = execute(&wallet, &quote).await?;
+        let submitted = client.submit(quote.clone(), Some(receipt.transaction_hash)).await?;
+        let mut follow = Follow { begun, shown: 0, filled_after: None };
+        let order = follow.until_end(&client, submitted.id, &self).await?;
+        if order.state == OrderState::Refundable {
+            return give_back(&wallet, &manifest, &receipt, &mut follow, &client, submitted.id)
+                .await;
+        }
+        self.report(output, &transfer, &quote, &order, &follow)
+    }
+
+    fn report(
+        &self,
+        output: Output,
+        transfer: &Resolved,
+        quote: &Quote,
+        order: &Order,
+        follow: &Follow,
+    ) -> eyre::Result<ExitCode> {
+        let arrived = is_filled(order.state);
+        // Only where both tokens are the same money is the difference a cost.
+        let is_same = transfer.token_in.symbol == transfer.token_out.symbol
+            && transfer.token_in.decimals == transfer.token_out.decimals;
+        let cost = is_same
+            .then(|| quote.amount_in.0.checked_sub(quote.amount_out.0))
+            .flatten()
+            .map(|cost: U256| amounts::shown(cost, &transfer.token_in));
+        let sent = Sent {
+            order,
+            provider: &quote.provider,
+            amount_in: amounts::shown(quote.amount_in.0, &transfer.token_in),
+            amount_out: amounts::shown(quote.amount_out.0, &transfer.token_out),
+            cost: cost.clone(),
+            filled_after_seconds: follow.filled_after.map(|after| after.as_secs_f64()),
+            seconds: follow.begun.elapsed().as_secs_f64(),
+        };
+        let mut text = match follow.filled_after {
+            Some(after) => format!(
+                "{} arrived on chain {} after {:.1} s",
+                sent.amount_out,
+                order.destination_chain_id,
+                after.as_secs_f64()
+            ),
+            None => format!("nothing arrived: {:?}", order.state),
+        };
+        if let Some(cost) = cost.filter(|_| arrived) {
+            text += &format!("; it cost {cost}");
+        }
+        text += &format!("\norder {}", order.id);
+        output.result(&sent, text)?;
+        Ok(if arrived { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+fn announce(transfer: &Resolved, quote: &Quote) {
+    let tier = quote.security.tier.map_or("its own", security_name);
+    Output::remark(format_args!(
+        "{} quotes {} for {}, about {} s, {tier} security",
+        quote.provider,
+        amounts::shown(quote.amount_out.0, &transfer.token_out),
+        amounts::shown(quote.amount_in.0, &transfer.token_in),
+        quote.time.seconds,
+    ));
+}
+
+/// Signs and sends every step; the receipt of the last transaction.
+async fn execute(wallet: &Wallet, quote: &Quote) -> eyre::Result<TransactionReceipt> {
+    let mut last = None;
+    for step in &quote.steps {
+        match step {
+            Step::Transaction(step) => {
+                let call = Call {
+                    to: step.to,
+                    data: step.data.clone(),
+                    value: step.value.0,
+                    // A limit from a simulation before an earlier step may be too low.
+                    gas_limit: step.gas_limit.filter(|_| quote.steps.len() == 1),
+                };
+                let receipt =
+                    wallet.send(call).await.wrap_err_with(|| format!("step {:?}", step.id))?;
+                Output::remark(format_args!(
+                    "{:<12} chain {}  {}",
+                    step.id, step.chain_id, receipt.transaction_hash
+                ));
+                last = Some(receipt);
+            }
+            Step::Signature(step) => {
+                bail!("step {:?} asks for a signature, which this command does not give", step.id)
+            }
+        }
+    }
+    last.ok_or_eyre("the quote has no transaction to send")
+}
+
+/// What a person has been shown of an order.
+struct Follow {
+    begun: Instant,
+    shown: usize,
+    filled_after: Option<Duration>,
+}
+
+impl Follow {
+    /// Shows every event as it happens, until the order moves no more.
+    async fn until_end(&mut self, client: &Client, id: B256, send: &Send) -> eyre::Result<Order> {
+        loop {
+            if let Some(order) = client.order(id).await? {
+                self.show(&order);
+                let is_end = match order.state {
+                    OrderState::Settled
+                    | OrderState::Refundable
+                    | OrderState::Refunded
+                    | OrderState::Failed => true,
+                    OrderState::Filled | OrderState::Proving | OrderState::Proven => {
+                        send.until_filled
+                    }
+                    OrderState::Pending | OrderState::Published | OrderState::Funded => false,
+                };
+                if is_end {
+                    return Ok(order);
+                }
+                if self.begun.elapsed() > send.timeout {
+                    bail!(
+                        "order {id} is still {:?}; follow it with `metalayer status {id}`",
+                        order.state
+                    );
+                }
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    fn show(&mut self, order: &Order) {
+        for event in order.events.iter().skip(self.shown) {
+            let transaction = event.transaction.map_or_else(String::new, |hash| hash.to_string());
+            let chain = event.chain_id.map_or_else(String::new, |id| format!("chain {id}"));
+            Output::remark(format_args!(
+                "{:>6.1} s  {:<10} {chain}  {transaction}",
+                self.begun.elapsed().as_secs_f64(),
+                state_name(event.state),
+            ));
+        }
+        self.shown = order.events.len();
+        if is_filled(order.state) {
+            self.filled_after.get_or_insert_with(|| self.begun.elapsed());
+        }
+    }
+}
+
+/// Takes the reward of an expired intent back.
+async fn give_back(
+    wallet: &Wallet,
+    manifest: &Manifest,
+    published: &TransactionReceipt,
+    follow: &mut Follow,
+    client: &Client,
+    id: B256,
+) -> eyre::Result<ExitCode> {
+    Output::remark("nobody filled it in time; taking the money back");
+    let hash: TxHash = refund::refund(wallet, manifest, published).await?;
+    Output::remark(format_args!("refund       {hash}"));
+    while let Some(order) = client.order(id).await? {
+        follow.show(&order);
+        if order.state == OrderState::Refunded {
+            break;
+        }
+        sleep(LOOK).await;
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+pub(super) const fn security_name(security: Security) -> &'static str {
+    match security {
+        Security::Instant => "instant",
+        Security::Finalized => "finalized",
+    }
+}
+
+/// The state's name on the wire.
+pub(super) const fn state_name(state: OrderState) -> &'static str {
+    match state {
+        OrderState::Pending => "pending",
+        OrderState::Published => "published",
+        OrderState::Funded => "funded",
+        OrderState::Filled => "filled",
+        OrderState::Proving => "proving",
+        OrderState::Proven => "proven",
+        OrderState::Settled => "settled",
+        OrderState::Refundable => "refundable",
+        OrderState::Refunded => "refunded",
+        OrderState::Failed => "failed",
+    }
+}
+
+const fn is_filled(state: OrderState) -> bool {
+    matches!(
+        state,
+        OrderState::Filled | OrderState::Proving | OrderState::Proven | OrderState::Settled
+    )
+}
