@@ -1,0 +1,20 @@
+use alloy::primitives::{U256, utils::parse_ether};
+use e2e::{World, invariants, world::ORIGIN};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_intent_that_nobody_fills_is_refunded_after_its_deadline() -> eyre::Result<()> {
+    let world = World::with_contracts().await?;
+    let alice = world.user(0)?;
+    let lifetime = 3_600;
+
+    let intent = alice.publishes(parse_ether("1")?, U256::ONE, lifetime).await?;
+    assert!(intent.is_refunded().await.is_err(), "refunded before the deadline");
+
+    let origin = world.chain(ORIGIN)?;
+    origin.increase_time(lifetime + 1);
+    origin.mine(1)?;
+    intent.is_refunded().await?;
+    // Anybody may sweep again what came late; there is nothing, so nothing moves.
+    intent.is_refunded().await?;
+    invariants::hold(&world).await
+}
