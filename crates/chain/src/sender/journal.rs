@@ -1,5 +1,7 @@
 //! The sender's memory: requests, and every transaction that was ever signed for them.
 
+use std::ops::Range;
+
 use alloy::primitives::{Address, Bytes, TxHash, U256};
 use protocol::ids::ChainId;
 
@@ -90,6 +92,25 @@ impl Journal {
         .bind(&self.sender)
         .fetch_all(self.db.pool())
         .await?;
+        self.with_attempts(rows).await
+    }
+
+    /// Finished requests whose transactions have these nonces, in the order of the nonces.
+    pub(super) async fn finished(&self, nonces: Range<u64>) -> Result<Vec<Entry>, Error> {
+        let rows = sqlx::query(
+            "SELECT * FROM sender_requests WHERE chain_id = $1 AND sender = $2 \
+             AND state IN ('confirmed', 'canceled') AND nonce >= $3 AND nonce < $4 ORDER BY nonce",
+        )
+        .bind(self.chain_id)
+        .bind(&self.sender)
+        .bind(int(nonces.start))
+        .bind(int(nonces.end))
+        .fetch_all(self.db.pool())
+        .await?;
+        self.with_attempts(rows).await
+    }
+
+    async fn with_attempts(&self, rows: Vec<AnyRow>) -> Result<Vec<Entry>, Error> {
         let mut entries = Vec::with_capacity(rows.len());
         for row in rows {
             let mut entry = entry_of(&row)?;

@@ -307,6 +307,17 @@ impl Lane {
         Ok(())
     }
 
+    /// Takes up a finished request whose transaction the chain has lost: what was signed is sent again.
+    pub(super) async fn reopen(&mut self, mut entry: Entry) -> Result<(), Error> {
+        let Some(newest) = entry.attempts.last() else { return Ok(()) };
+        entry.status = Status::Pending { hash: newest.hash };
+        self.journal.note(&entry.request.key, &entry.status).await?;
+        let position = entry.position;
+        self.live.insert(position, Live::new(entry));
+        self.resend(position);
+        Ok(())
+    }
+
     /// Somebody else used these nonces.
     pub(super) fn skip_nonces_below(&mut self, used: u64) {
         self.next_nonce = self.next_nonce.max(used);

@@ -92,6 +92,7 @@ async fn find_receipts(lane: &mut Lane) -> Result<(), Error> {
         return Ok(());
     }
     let used = lane.client.nonce(lane.address(), BlockNumberOrTag::Latest).await?;
+    reopen_lost(lane, used).await?;
     let candidates: Vec<(u64, Entry)> = lane
         .live
         .iter()
@@ -115,6 +116,27 @@ async fn find_receipts(lane: &mut Lane) -> Result<(), Error> {
         }
     }
     requeue_overtaken(lane, missing).await
+}
+
+/// A reorg deeper than what counts as confirmed took transactions that were done. What waits behind their nonces would
+/// wait for ever, and what they did is undone: they are sent again, byte for byte.
+async fn reopen_lost(lane: &mut Lane, used: u64) -> Result<(), Error> {
+    let Some(first) = lane.live.values().filter_map(|live| live.entry.nonce).min() else {
+        return Ok(());
+    };
+    if used >= first {
+        return Ok(());
+    }
+    for entry in lane.journal.finished(used..first).await? {
+        tracing::warn!(
+            key = entry.request.key,
+            nonce = entry.nonce,
+            "reorganised away after it was confirmed"
+        );
+        metrics::counter!("chain_sender_reopened_total").increment(1);
+        lane.reopen(entry).await?;
+    }
+    Ok(())
 }
 
 /// A nonce that a final block used, by no attempt of ours, was taken by somebody else with the same key: the request has

@@ -233,6 +233,23 @@ async fn a_reorg_sends_the_same_transaction_again() {
 }
 
 #[tokio::test]
+async fn what_a_reorg_takes_after_it_was_confirmed_is_sent_before_what_follows() {
+    let world = World::new(sqlite().await).await;
+    let sender = world.sender().await;
+    let first = sender.send(payment("first", 7)).await.unwrap();
+    drop(sender);
+    world.chain().chain().reorg(1, ReorgMode::Drop).unwrap();
+    assert_eq!(world.received(), U256::ZERO);
+
+    let sender = world.sender().await;
+    assert!(sender.send(payment("second", 2)).await.unwrap().success);
+    assert_eq!(world.received(), U256::from(9));
+    let again = sender.send(payment("first", 7)).await.unwrap();
+    assert_eq!(again.hash, first.hash);
+    assert_ne!(again.block_hash, first.block_hash);
+}
+
+#[tokio::test]
 async fn a_key_that_is_used_elsewhere_costs_a_nonce_and_no_request() {
     let world = World::new(sqlite().await).await;
     world.pause();
