@@ -209,7 +209,10 @@ impl Core {
 
     /// Reorganizes the chain so that every announcement goes.
     pub(crate) fn undo_announcements(&self) {
-        let filter = alloy::rpc::types::Filter::new().address(self.announce).from_block(0);
+        let filter = alloy::rpc::types::Filter::new()
+            .address(self.announce)
+            .event_signature(ValidatorAnnounce::ValidatorAnnouncement::SIGNATURE_HASH)
+            .from_block(0);
         let first = self.chain.logs(&filter).unwrap().swap_remove(0);
         let depth = self.chain.head().number() - first.block_number.unwrap() + 1;
         self.chain.reorg(depth, devnet::ReorgMode::Drop).unwrap();
