@@ -8,6 +8,7 @@
 
 #![cfg_attr(not(any(test, feature = "export-abi")), no_std)]
 #![cfg_attr(target_arch = "wasm32", no_main)]
+#![expect(missing_docs, reason = "`entrypoint` makes a function without")]
 
 extern crate alloc;
 
@@ -15,7 +16,9 @@ use alloc::vec::Vec;
 
 use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::{SolCall, SolEvent};
-use parts::{Frame, Program, Revert, Writer, external, external::log, program::refuse_value};
+use parts::{
+    Frame, Program, Revert, Writer, answer::address, external, external::log, program::refuse_value,
+};
 use protocol::{
     abi::{
         arbos::{ARB_WASM, ArbWasm},
@@ -155,8 +158,4 @@ impl Deployer {
         let version = |query: &[u8]| external::view(vm, ARB_WASM, query).ok();
         version(&of_code).is_some_and(|active| Some(active) == version(&of_chain))
     }
-}
-
-fn address(address: Address) -> Vec<u8> {
-    address.into_word().to_vec()
 }

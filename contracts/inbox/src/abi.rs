@@ -2,10 +2,10 @@
 
 use alloc::vec::Vec;
 
-use alloy_primitives::{Address, Bytes};
+use alloy_primitives::Bytes;
 use alloy_sol_types::SolCall;
 use executor::Executor;
-use parts::{Frame, Lock, Program, Revert, Writer, program::refuse_value};
+use parts::{Frame, Lock, Program, Revert, Writer, answer, program::refuse_value};
 use protocol::abi::inbox::{
     claimantsCall, executorCall, fillCall, fulfillAndProveCall, fulfillCall, proveCall, versionCall,
 };
@@ -58,18 +58,12 @@ impl Inbox {
     /// The functions that change nothing.
     fn view(&self, selector: [u8; 4], a: Frame<'_>) -> Result<Vec<u8>, Revert> {
         match selector {
-            executorCall::SELECTOR => Ok(address(Executor::of(self.vm()).address())),
-            claimantsCall::SELECTOR => Ok(self.claimants.get(a.word(0)?).to_vec()),
-            versionCall::SELECTOR => {
-                Ok(Writer::new(3).size(0x20).bytes(env!("CARGO_PKG_VERSION").as_bytes()).finish())
-            }
+            executorCall::SELECTOR => Ok(answer::address(Executor::of(self.vm()).address())),
+            claimantsCall::SELECTOR => Ok(answer::word(self.claimants.get(a.word(0)?))),
+            versionCall::SELECTOR => Ok(answer::text(env!("CARGO_PKG_VERSION"))),
             _ => Err(Revert::empty()),
         }
     }
-}
-
-fn address(address: Address) -> Vec<u8> {
-    address.into_word().to_vec()
 }
 
 /// What the calls of a route answered, as `bytes[]`.

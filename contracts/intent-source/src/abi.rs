@@ -1,10 +1,14 @@
 //! The table of functions: `protocol::abi::intent_source`, selector by selector.
 
-use alloc::vec::Vec;
+use alloc::{borrow::Cow, vec::Vec};
 
 use alloy_primitives::{Address, B256};
 use alloy_sol_types::SolCall;
-use parts::{Frame, Lock, Program, Revert, Writer, program::refuse_value};
+use parts::{
+    Frame, Lock, Program, Revert, Writer,
+    answer::{address, boolean, number, text, word},
+    program::refuse_value,
+};
 use protocol::{
     abi::{
         intent::{GaslessCrossChainOrder, OnchainCrossChainOrder, OrderData},
@@ -70,108 +74,114 @@ impl IntentSource {
                 word(erc7683::domain_separator(vm.chain_id(), vm.contract_address()))
             }
             eip712DomainCall::SELECTOR => eip712_domain(vm.chain_id(), vm.contract_address()),
-            getRewardStatusCall::SELECTOR => {
-                Writer::new(1).uint64(self.status(a.word(0)?).into()).finish()
+            getRewardStatusCall::SELECTOR => number(self.status(a.word(0)?).into()),
+            _ => match self.view_intent(selector, a)? {
+                None => return self.view_order(selector, a),
+                answer => return Ok(answer),
+            },
+        }))
+    }
+
+    /// The views of an intent, whatever it is named by.
+    fn view_intent(&self, selector: [u8; 4], a: Frame<'_>) -> Result<Option<Vec<u8>>, Revert> {
+        let vm = self.vm();
+        let escrow = match selector {
+            getIntentHash_0Call::SELECTOR
+            | intentVaultAddress_0Call::SELECTOR
+            | isIntentFunded_0Call::SELECTOR => Escrow::read_intent(vm, a)?.0,
+            getIntentHash_1Call::SELECTOR
+            | intentVaultAddress_1Call::SELECTOR
+            | isIntentFunded_1Call::SELECTOR => Escrow::read_bytes(vm, a)?.0,
+            getIntentHash_2Call::SELECTOR => Escrow::read_hash(vm, a)?,
+            _ => return Ok(None),
+        };
+        Ok(Some(match selector {
+            intentVaultAddress_0Call::SELECTOR | intentVaultAddress_1Call::SELECTOR => {
+                address(escrow.vault.address())
             }
-            getIntentHash_0Call::SELECTOR => hashes(Escrow::read_intent(vm, a)?.0.hashes()),
-            getIntentHash_1Call::SELECTOR => hashes(Escrow::read_bytes(vm, a)?.0.hashes()),
-            getIntentHash_2Call::SELECTOR => hashes(Escrow::read_hash(vm, a)?.hashes()),
-            intentVaultAddress_0Call::SELECTOR => address(Escrow::read_intent(vm, a)?.0.id().1),
-            intentVaultAddress_1Call::SELECTOR => address(Escrow::read_bytes(vm, a)?.0.id().1),
-            isIntentFunded_0Call::SELECTOR => {
-                boolean(self.is_funded(&Escrow::read_intent(vm, a)?.0)?)
+            isIntentFunded_0Call::SELECTOR | isIntentFunded_1Call::SELECTOR => {
+                boolean(self.is_funded(&escrow)?)
             }
-            isIntentFunded_1Call::SELECTOR => {
-                boolean(self.is_funded(&Escrow::read_bytes(vm, a)?.0)?)
-            }
+            _ => hashes(escrow.hashes()),
+        }))
+    }
+
+    /// The views of an order.
+    fn view_order(&self, selector: [u8; 4], a: Frame<'_>) -> Result<Option<Vec<u8>>, Revert> {
+        let vm = self.vm();
+        let (data, open_deadline) = match selector {
             resolveCall::SELECTOR => {
                 let order = OnchainCrossChainOrder::read(a.tuple(0)?)?;
-                orders::resolve(vm, &OrderData::decode(&order.orderData)?, orders::now(vm))
+                (OrderData::decode(&order.orderData)?, orders::now(vm))
             }
             resolveForCall::SELECTOR => {
                 let order = GaslessCrossChainOrder::read(a.tuple(0)?)?;
                 a.bytes(1)?;
-                orders::resolve(vm, &OrderData::decode(&order.orderData)?, order.openDeadline)
+                (OrderData::decode(&order.orderData)?, order.openDeadline)
             }
-            _resolveCall::SELECTOR => {
-                let open_deadline = a.uint32(0)?;
-                orders::resolve(vm, &OrderData::read(a.tuple(1)?)?, open_deadline)
-            }
+            _resolveCall::SELECTOR => (OrderData::read(a.tuple(1)?)?, a.uint32(0)?),
             _ => return Ok(None),
-        }))
+        };
+        Ok(Some(orders::resolve(vm, &data, open_deadline)))
     }
 
-    /// The functions that put money in.
+    /// The functions that put money in. What is published is the route that comes with the call; `fund` and `fundFor` have
+    /// only its hash.
     fn publish_or_fund(
         &mut self,
         selector: [u8; 4],
         a: Frame<'_>,
     ) -> Result<Option<Vec<u8>>, Revert> {
         let vm = self.vm();
-        Ok(Some(match selector {
-            publish_0Call::SELECTOR => {
+        let (escrow, route, rest) = match selector {
+            publish_0Call::SELECTOR
+            | publishAndFund_0Call::SELECTOR
+            | publishAndFundFor_0Call::SELECTOR => {
                 let (escrow, route) = Escrow::read_intent(vm, a)?;
-                self.announce(&escrow, &route)?;
-                identity(escrow.id())
+                (escrow, Some(Cow::Owned(route)), 1)
             }
-            publish_1Call::SELECTOR => {
+            publish_1Call::SELECTOR
+            | publishAndFund_1Call::SELECTOR
+            | publishAndFundFor_1Call::SELECTOR => {
                 let (escrow, route) = Escrow::read_bytes(vm, a)?;
-                self.announce(&escrow, route)?;
-                identity(escrow.id())
+                (escrow, Some(Cow::Borrowed(route)), 3)
             }
-            publishAndFund_0Call::SELECTOR => {
-                let (escrow, route) = Escrow::read_intent(vm, a)?;
-                self.publish_and_fund(&escrow, &route, a.boolean(1)?)?
-            }
-            publishAndFund_1Call::SELECTOR => {
-                let (escrow, route) = Escrow::read_bytes(vm, a)?;
-                self.publish_and_fund(&escrow, route, a.boolean(3)?)?
-            }
-            publishAndFundFor_0Call::SELECTOR => {
-                let (escrow, route) = Escrow::read_intent(vm, a)?;
-                self.publish_and_fund_for(&escrow, &route, Terms::read(a, 1)?)?
-            }
-            publishAndFundFor_1Call::SELECTOR => {
-                let (escrow, route) = Escrow::read_bytes(vm, a)?;
-                self.publish_and_fund_for(&escrow, route, Terms::read(a, 3)?)?
-            }
-            fundCall::SELECTOR => {
-                let escrow = Escrow::read_hash(vm, a)?;
-                self.fund_from_caller(&escrow, a.boolean(3)?)?;
-                word(escrow.hash.0)
-            }
-            fundForCall::SELECTOR => {
-                let (escrow, terms) = (Escrow::read_hash(vm, a)?, Terms::read(a, 3)?);
-                self.fund_from(&escrow, terms.allow_partial, terms.funder, terms.permit)?;
-                word(escrow.hash.0)
-            }
+            fundCall::SELECTOR | fundForCall::SELECTOR => (Escrow::read_hash(vm, a)?, None, 3),
             _ => return Ok(None),
+        };
+        let funding = Funding::read(selector, a, rest)?;
+        if let Some(route) = &route {
+            self.announce(&escrow, route)?;
+        }
+        let vault = self.fund(&escrow, funding)?;
+        Ok(Some(match route {
+            Some(_) => Writer::new(2).word(escrow.hash.0).address(vault).finish(),
+            None => word(escrow.hash.0),
         }))
+    }
+
+    /// Funds, and returns the vault as the function's answer has it.
+    fn fund(&mut self, escrow: &Escrow, funding: Funding) -> Result<Address, Revert> {
+        match funding {
+            Funding::None => {}
+            Funding::FromCaller { allow_partial } => {
+                self.fund_from_caller(escrow, allow_partial)?;
+            }
+            Funding::From { allow_partial, funder, permit } => {
+                return self.fund_from(escrow, allow_partial, funder, permit);
+            }
+        }
+        Ok(escrow.vault.address())
     }
 
     /// The functions that pay out, and those of ERC-7683.
     fn settle(&mut self, selector: [u8; 4], a: Frame<'_>) -> Result<(), Revert> {
         match selector {
-            withdrawCall::SELECTOR => self.pay(&Escrow::read_hash(self.vm(), a)?),
             batchWithdrawCall::SELECTOR => {
-                let (count, elements) = a.array(2, 1)?;
-                let rewards = (0..count)
-                    .map(|index| Reward::read(elements.tuple(index)?))
-                    .collect::<Result<Vec<_>, _>>()?;
-                self.pay_all(uint64s(a, 0)?, a.words(1)?, rewards)
-            }
-            refundCall::SELECTOR => {
-                let escrow = Escrow::read_hash(self.vm(), a)?;
-                self.give_back(&escrow, escrow.reward.creator)
-            }
-            refundToCall::SELECTOR => {
-                let (escrow, refundee) = (Escrow::read_hash(self.vm(), a)?, a.address(3)?);
-                self.only_creator(&escrow.reward)?;
-                self.give_back(&escrow, refundee)
-            }
-            recoverTokenCall::SELECTOR => {
-                let (escrow, token) = (Escrow::read_hash(self.vm(), a)?, a.address(3)?);
-                self.recover_stray(&escrow, token)
+                let destinations = a.collect(0, 1, Frame::uint64)?;
+                let rewards =
+                    a.collect(2, 1, |rewards, index| Reward::read(rewards.tuple(index)?))?;
+                self.pay_all(destinations, a.words(1)?, rewards)
             }
             openCall::SELECTOR => self.open_onchain(&OnchainCrossChainOrder::read(a.tuple(0)?)?),
             openForCall::SELECTOR => {
@@ -180,73 +190,58 @@ impl IntentSource {
                 a.bytes(2)?;
                 self.open_gasless(&order, signature)
             }
+            withdrawCall::SELECTOR
+            | refundCall::SELECTOR
+            | refundToCall::SELECTOR
+            | recoverTokenCall::SELECTOR => {
+                self.settle_intent(selector, a, &Escrow::read_hash(self.vm(), a)?)
+            }
             _ => Err(Revert::empty()),
         }
     }
 
-    fn publish_and_fund(
+    /// The functions that pay out of one vault.
+    fn settle_intent(
         &mut self,
+        selector: [u8; 4],
+        a: Frame<'_>,
         escrow: &Escrow,
-        route: &[u8],
-        allow_partial: bool,
-    ) -> Result<Vec<u8>, Revert> {
-        self.announce(escrow, route)?;
-        self.fund_from_caller(escrow, allow_partial)?;
-        Ok(identity(escrow.id()))
-    }
-
-    fn publish_and_fund_for(
-        &mut self,
-        escrow: &Escrow,
-        route: &[u8],
-        terms: Terms,
-    ) -> Result<Vec<u8>, Revert> {
-        self.announce(escrow, route)?;
-        let vault = self.fund_from(escrow, terms.allow_partial, terms.funder, terms.permit)?;
-        Ok(identity((escrow.hash.0, vault)))
+    ) -> Result<(), Revert> {
+        match selector {
+            withdrawCall::SELECTOR => self.pay(escrow),
+            refundCall::SELECTOR => self.give_back(escrow, escrow.reward.creator),
+            refundToCall::SELECTOR => {
+                let refundee = a.address(3)?;
+                self.only_creator(&escrow.reward)?;
+                self.give_back(escrow, refundee)
+            }
+            _ => self.recover_stray(escrow, a.address(3)?),
+        }
     }
 }
 
-/// The last three arguments of the functions that fund for someone.
-struct Terms {
-    allow_partial: bool,
-    funder: Address,
-    permit: Address,
+/// Where the money of a funding function comes from.
+enum Funding {
+    None,
+    FromCaller { allow_partial: bool },
+    From { allow_partial: bool, funder: Address, permit: Address },
 }
 
-impl Terms {
-    fn read(a: Frame<'_>, first: usize) -> Result<Self, Revert> {
-        Ok(Self {
-            allow_partial: a.boolean(first)?,
-            funder: a.address(first + 1)?,
-            permit: a.address(first + 2)?,
+impl Funding {
+    /// Reads it from the arguments after the intent's, of which `first` is the first.
+    fn read(selector: [u8; 4], a: Frame<'_>, first: usize) -> Result<Self, Revert> {
+        Ok(match selector {
+            publish_0Call::SELECTOR | publish_1Call::SELECTOR => Self::None,
+            publishAndFund_0Call::SELECTOR
+            | publishAndFund_1Call::SELECTOR
+            | fundCall::SELECTOR => Self::FromCaller { allow_partial: a.boolean(first)? },
+            _ => Self::From {
+                allow_partial: a.boolean(first)?,
+                funder: a.address(first + 1)?,
+                permit: a.address(first + 2)?,
+            },
         })
     }
-}
-
-fn uint64s(a: Frame<'_>, index: usize) -> Result<Vec<u64>, Revert> {
-    let (count, elements) = a.array(index, 1)?;
-    (0..count).map(|index| Ok(elements.uint64(index)?)).collect()
-}
-
-fn word(word: B256) -> Vec<u8> {
-    Vec::from(word.0)
-}
-
-fn address(address: Address) -> Vec<u8> {
-    word(address.into_word())
-}
-
-fn boolean(boolean: bool) -> Vec<u8> {
-    word(B256::with_last_byte(boolean.into()))
-}
-
-fn text(text: &str) -> Vec<u8> {
-    Writer::new(3).size(0x20).bytes(text.as_bytes()).finish()
-}
-
-fn identity((hash, vault): (B256, Address)) -> Vec<u8> {
-    Writer::new(2).word(hash).address(vault).finish()
 }
 
 fn hashes(hashes: IntentHashes) -> Vec<u8> {

@@ -2,7 +2,6 @@
 
 use alloc::vec::Vec;
 
-use alloy_primitives::{Address, B256};
 use parts::{Frame, Revert};
 use protocol::{
     ids::{ChainId, IntentHash, RewardHash, RouteHash},
@@ -55,10 +54,5 @@ impl Escrow {
     /// Its three hashes.
     pub(crate) const fn hashes(&self) -> IntentHashes {
         IntentHashes { intent: self.hash, route: self.route_hash, reward: self.reward_hash }
-    }
-
-    /// What publishing returns.
-    pub(crate) const fn id(&self) -> (B256, Address) {
-        (self.hash.0, self.vault.address())
     }
 }

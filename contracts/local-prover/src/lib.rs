@@ -5,6 +5,8 @@
 
 #![cfg_attr(not(any(test, feature = "export-abi")), no_std)]
 #![cfg_attr(target_arch = "wasm32", no_main)]
+#![expect(missing_docs, reason = "`entrypoint` makes a function without")]
+#![expect(unsafe_code, reason = "the entrypoint says where the program's storage lies")]
 
 extern crate alloc;
 
@@ -12,7 +14,9 @@ use alloc::{vec, vec::Vec};
 
 use alloy_primitives::{Address, B256, U256, b256};
 use alloy_sol_types::SolCall;
-use parts::{Frame, Program, Revert, Writer, external, program::refuse_value, transient};
+use parts::{
+    Frame, Program, Revert, Writer, answer::text, external, program::refuse_value, transient,
+};
 use protocol::{
     abi::{
         inbox::claimantsCall,
@@ -123,8 +127,4 @@ impl LocalProver {
             Err(RefundFailed { recipient: sender, amount }.into())
         }
     }
-}
-
-fn text(text: &str) -> Vec<u8> {
-    Writer::new(3).size(0x20).bytes(text.as_bytes()).finish()
 }

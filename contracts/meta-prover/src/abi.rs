@@ -4,7 +4,13 @@ use alloc::vec::Vec;
 
 use alloy_primitives::{Address, B256, U8, U64, U256, aliases::U96};
 use alloy_sol_types::{SolCall, SolEvent};
-use parts::{Frame, Program, Revert, Writer, external, external::log, program::refuse_value};
+use parts::{
+    Frame, Program, Revert, Writer,
+    answer::{address, boolean, number, text, word},
+    external,
+    external::log,
+    program::refuse_value,
+};
 use protocol::{
     abi::{
         prover::{
@@ -98,16 +104,18 @@ impl MetaProver {
             PROOF_TYPECall::SELECTOR | getProofTypeCall::SELECTOR => text("Meta"),
             PORTALCall::SELECTOR => address(self.portal.get()),
             ROUTERCall::SELECTOR => address(self.router.get()),
-            MIN_GAS_LIMITCall::SELECTOR => uint(self.min_gas_limit.get().to()),
-            FINALITYCall::SELECTOR => uint(self.finality.get().to()),
+            MIN_GAS_LIMITCall::SELECTOR => word(self.min_gas_limit.get().to::<U256>().into()),
+            FINALITYCall::SELECTOR => number(self.finality.get().to()),
             chainIdByDomainCall::SELECTOR => {
-                uint(U256::from(self.chain_id_of(a.uint64(0)?).unwrap_or_default()))
+                number(self.chain_id_of(a.uint64(0)?).unwrap_or_default())
             }
-            isWhitelistedCall::SELECTOR => uint(U256::from(self.believes(a.word(0)?))),
+            isWhitelistedCall::SELECTOR => boolean(self.believes(a.word(0)?)),
             getWhitelistCall::SELECTOR => self.whitelist(),
-            getWhitelistSizeCall::SELECTOR => uint(U256::from(self.whitelisted.len())),
+            getWhitelistSizeCall::SELECTOR => number(self.whitelisted.len() as u64),
             supportsInterfaceCall::SELECTOR => supports_interface(a.word(0)?)?,
-            fetchFeeCall::SELECTOR => uint(self.quote(a.uint64(0)?, a.bytes(1)?, a.bytes(2)?)?.fee),
+            fetchFeeCall::SELECTOR => {
+                word(self.quote(a.uint64(0)?, a.bytes(1)?, a.bytes(2)?)?.fee.into())
+            }
             provenIntentsCall::SELECTOR => {
                 let proof = self.proof_of(a.word(0)?);
                 Writer::new(2).address(proof.claimant).uint64(proof.chain_id).finish()
@@ -144,6 +152,7 @@ impl MetaProver {
             return Err(InvalidDomainConfig { domain, chainId: chain_id }.into());
         }
         self.chain_ids.insert(U64::from(domain), U64::from(chain_id));
+        self.has_chain_ids.set(true);
         let topics = [
             DomainRegistered::SIGNATURE_HASH,
             U256::from(domain).into(),
@@ -188,17 +197,5 @@ fn supports_interface(id: B256) -> Result<Vec<u8>, Revert> {
     if rest.iter().any(|byte| *byte != 0) {
         return Err(Revert::empty());
     }
-    Ok(uint(U256::from(id == PROVER_INTERFACE || id == ERC165_INTERFACE)))
-}
-
-fn uint(number: U256) -> Vec<u8> {
-    number.to_be_bytes::<32>().to_vec()
-}
-
-fn address(address: Address) -> Vec<u8> {
-    address.into_word().to_vec()
-}
-
-fn text(text: &str) -> Vec<u8> {
-    Writer::new(3).size(0x20).bytes(text.as_bytes()).finish()
+    Ok(boolean(id == PROVER_INTERFACE || id == ERC165_INTERFACE))
 }

@@ -9,6 +9,8 @@
 
 #![cfg_attr(not(any(test, feature = "export-abi")), no_std)]
 #![cfg_attr(target_arch = "wasm32", no_main)]
+#![expect(missing_docs, reason = "`entrypoint` makes a function without")]
+#![expect(unsafe_code, reason = "the entrypoint says where the program's storage lies")]
 
 extern crate alloc;
 
@@ -37,12 +39,14 @@ pub struct MetaProver {
     proofs: StorageMap<B256, StorageU256>,
     /// The chain id of each messaging domain whose number is not its chain id.
     chain_ids: StorageMap<U64, StorageU64>,
-    /// The router, and the least gas limit of a proof: one slot.
+    /// The router, the finality tier, and whether the map above has entries: one slot, the only one of these that a
+    /// delivery reads.
     router: StorageAddress,
-    min_gas_limit: StorageU96,
-    /// The Inbox, and the finality tier: one slot.
-    portal: StorageAddress,
     finality: StorageU8,
+    has_chain_ids: StorageBool,
+    /// The Inbox, and the least gas limit of a proof: one slot.
+    portal: StorageAddress,
+    min_gas_limit: StorageU96,
     /// The provers of other chains that may send proofs, and the same as a list.
     whitelist: StorageMap<B256, StorageBool>,
     whitelisted: StorageVec<StorageB256>,

@@ -109,6 +109,9 @@ impl MetaProver {
 
     /// The chain id that the map gives a domain.
     pub(crate) fn chain_id_of(&self, domain: u64) -> Option<u64> {
+        if !self.has_chain_ids.get() {
+            return None;
+        }
         let chain_id = self.chain_ids.get(U64::from(domain)).to();
         (chain_id != 0).then_some(chain_id)
     }

@@ -4,6 +4,11 @@
 //! a call would be invisible to a re-entrant call, and would overwrite what that call wrote. So every function here
 //! flushes and clears the cache first. Nothing in `contracts/` uses the SDK's raw calls directly.
 
+#![expect(
+    unsafe_code,
+    reason = "the SDK marks calls unsafe for the cache, which is cleared before each"
+)]
+
 use alloc::vec::Vec;
 
 use alloy_primitives::{Address, B256, U256};

@@ -56,6 +56,7 @@ pub trait Program: Sized {
 }
 
 /// Runs the constructor unless it has run. Value is refused.
+#[expect(unsafe_code, reason = "the SDK has no type for a word at a slot")]
 fn construct<P: Program>(program: &mut P, vm: &VM, arguments: Frame<'_>) -> Result<(), Revert> {
     refuse_value(vm)?;
     let slot = U256::from_be_bytes(CONSTRUCTED.0);

@@ -1,5 +1,7 @@
 //! Transient storage: words that last as long as the transaction. The SDK does not bind these two host functions.
 
+#![cfg_attr(target_arch = "wasm32", expect(unsafe_code, reason = "host functions take pointers"))]
+
 use alloy_primitives::{B256, U256};
 
 /// The slot `index` words after `base`.

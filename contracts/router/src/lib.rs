@@ -14,6 +14,8 @@
 
 #![cfg_attr(not(any(test, feature = "export-abi")), no_std)]
 #![cfg_attr(target_arch = "wasm32", no_main)]
+#![expect(missing_docs, reason = "`entrypoint` makes a function without")]
+#![expect(unsafe_code, reason = "the entrypoint says where the program's storage lies")]
 
 extern crate alloc;
 

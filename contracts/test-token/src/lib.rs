@@ -2,6 +2,7 @@
 
 #![cfg_attr(not(any(test, feature = "export-abi")), no_std)]
 #![cfg_attr(target_arch = "wasm32", no_main)]
+#![expect(missing_docs, reason = "`entrypoint` makes a function without")]
 
 extern crate alloc;
 

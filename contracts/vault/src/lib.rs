@@ -6,8 +6,6 @@
 
 #![cfg_attr(not(any(test, feature = "export-abi")), no_std)]
 
-extern crate alloc;
-
 use alloy_primitives::{Address, U256};
 use alloy_sol_types::{SolCall, SolError};
 use parts::{Frame, Revert, Writer, erc20, external, puppet, puppet::Puppet};

@@ -69,8 +69,7 @@ impl OrderData {
     /// # Errors
     /// [`Malformed`] when they are not there.
     pub fn read(frame: Frame<'_>) -> Result<Self, Malformed> {
-        let (count, outputs) = frame.array(5, 4)?;
-        let read_output = |index: usize| {
+        let read_output = |outputs: Frame<'_>, index| {
             let first = 4 * index;
             Ok(Output {
                 token: outputs.word(first)?,
@@ -85,7 +84,7 @@ impl OrderData {
             reward: Reward::read(frame.tuple(2)?)?,
             routePortal: frame.word(3)?,
             routeDeadline: frame.uint64(4)?,
-            maxSpent: (0..count).map(read_output).collect::<Result<_, _>>()?,
+            maxSpent: frame.collect(5, 4, read_output)?,
         })
     }
 }

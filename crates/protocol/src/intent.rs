@@ -60,8 +60,7 @@ impl Route {
     /// # Errors
     /// [`Malformed`] when it is not one.
     pub fn read(frame: Frame<'_>) -> Result<Self, Malformed> {
-        let (count, calls) = frame.array(5, 1)?;
-        let read_call = |index| {
+        let read_call = |calls: Frame<'_>, index| {
             let call = calls.tuple(index)?;
             Ok(Call {
                 target: call.address(0)?,
@@ -75,7 +74,7 @@ impl Route {
             portal: frame.address(2)?,
             nativeAmount: frame.uint(3)?,
             tokens: read_legs(frame, 4)?,
-            calls: (0..count).map(read_call).collect::<Result<_, _>>()?,
+            calls: frame.collect(5, 1, read_call)?,
         })
     }
 
@@ -128,12 +127,9 @@ pub fn write_legs(mut writer: Writer, legs: &[TokenAmount]) -> Writer {
 }
 
 fn read_legs(frame: Frame<'_>, index: usize) -> Result<Vec<TokenAmount>, Malformed> {
-    let (count, legs) = frame.array(index, 2)?;
-    (0..count)
-        .map(|leg| {
-            Ok(TokenAmount { token: legs.address(2 * leg)?, amount: legs.uint(2 * leg + 1)? })
-        })
-        .collect()
+    frame.collect(index, 2, |legs, leg| {
+        Ok(TokenAmount { token: legs.address(2 * leg)?, amount: legs.uint(2 * leg + 1)? })
+    })
 }
 
 impl Intent {

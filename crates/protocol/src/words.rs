@@ -123,13 +123,32 @@ impl<'a> Frame<'a> {
         if size > elements.len() { Err(Malformed) } else { Ok((length, Frame(elements))) }
     }
 
+    /// The elements of an [`array`](Self::array), each as `read` reads it from their frame by its number.
+    ///
+    /// # Errors
+    /// As [`Self::array`], and the first error of `read`.
+    pub fn collect<T>(
+        self,
+        index: usize,
+        words_each: usize,
+        read: impl Fn(Self, usize) -> Result<T, Malformed>,
+    ) -> Result<Vec<T>, Malformed> {
+        let (length, elements) = self.array(index, words_each)?;
+        // The data are there, so no length takes more room than in proportion to them. A loop, because collecting an
+        // iterator of results takes twice the code.
+        let mut items = Vec::with_capacity(length);
+        for element in 0..length {
+            items.push(read(elements, element)?);
+        }
+        Ok(items)
+    }
+
     /// The array of words whose offset is at `index`.
     ///
     /// # Errors
     /// As [`Self::array`].
     pub fn words(self, index: usize) -> Result<Vec<B256>, Malformed> {
-        let (length, elements) = self.array(index, 1)?;
-        (0..length).map(|element| elements.word(element)).collect()
+        self.collect(index, 1, Self::word)
     }
 
     fn length(self, index: usize) -> Result<usize, Malformed> {

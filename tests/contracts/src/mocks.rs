@@ -1,21 +1,53 @@
 //! The hostile contracts of `contracts/mocks`, compiled once a process by the pinned solc.
 
-use std::{collections::BTreeMap, sync::OnceLock};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process,
+    sync::OnceLock,
+};
 
-use alloy::{hex, primitives::Bytes, sol};
+use alloy::{
+    hex,
+    primitives::{B256, Bytes, keccak256},
+    sol,
+};
 
 use crate::tools;
 
 /// Creation code of a mock.
 pub fn creation_code(name: &str) -> Bytes {
     static CODES: OnceLock<BTreeMap<String, String>> = OnceLock::new();
-    let codes = CODES.get_or_init(|| {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contracts/mocks");
-        let output = tools::node("mocks.mjs").unwrap().arg(folder).output().unwrap();
-        assert!(output.status.success(), "solc: {}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
-    });
+    let codes = CODES.get_or_init(|| serde_json::from_slice(&compiled()).unwrap());
     hex::decode(&codes[name]).unwrap().into()
+}
+
+/// What solc makes of the mocks. The compiler takes seconds and every test is a process of its own, so what one compiled is
+/// kept for the others under a hash of all that went in.
+fn compiled() -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contracts/mocks");
+    let modules = tools::node_modules().unwrap();
+    let kept = modules.join(format!(".mocks-{:x}.json", inputs(&folder, &modules)));
+    if let Ok(codes) = fs::read(&kept) {
+        return codes;
+    }
+    let output = tools::node("mocks.mjs").unwrap().arg(&folder).output().unwrap();
+    assert!(output.status.success(), "solc: {}", String::from_utf8_lossy(&output.stderr));
+    // Renamed when it is whole: another process may look at any time.
+    let part = kept.with_extension(process::id().to_string());
+    fs::write(&part, &output.stdout).unwrap();
+    fs::rename(part, kept).unwrap();
+    output.stdout
+}
+
+/// A hash of the mocks, the script that compiles them, and the versions of what it uses.
+fn inputs(mocks: &Path, modules: &Path) -> B256 {
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(mocks).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.extend(["mocks.mjs", "package-lock.json"].map(|file| modules.with_file_name(file)));
+    keccak256(files.iter().map(|file| fs::read(file).unwrap()).collect::<Vec<_>>().concat())
 }
 
 sol! {

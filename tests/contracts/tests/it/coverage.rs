@@ -13,10 +13,15 @@ fn read(path: &str) -> String {
 
 /// The text of every test file of this crate.
 fn tests() -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
-    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let files = files.filter(|path| path.extension().is_some_and(|it| it == "rs"));
-    files.map(|path| fs::read_to_string(path).unwrap()).collect()
+    text_of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it"))
+}
+
+/// The text of every file in a folder and the folders in it.
+fn text_of(folder: &Path) -> String {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .map(|path| if path.is_dir() { text_of(&path) } else { fs::read_to_string(path).unwrap() })
+        .collect()
 }
 
 /// Each behaviour is named, in brackets, by the documentation of a test, or has a row in `docs/behaviours.md`.

@@ -8,6 +8,7 @@ mod hostile;
 mod inbox;
 mod invariants;
 mod local;
+mod malformed;
 mod messaging;
 mod orders;
 mod settlement;

@@ -10,7 +10,7 @@ use alloy::{
 use contract_tests::{
     Outcome, World,
     intents::{IntentExt, call, empty, leg},
-    mocks::{Permit, Router, Target, Token},
+    mocks::{Permit, Target, Token},
     world::{CHAIN_ID, fulfill_call, program, programs, refund_call, withdraw_call},
 };
 use protocol::{
@@ -24,7 +24,7 @@ use protocol::{
         local_prover::flashFulfillCall,
         prover::{challengeIntentProofCall, handleCall},
     },
-    erc7683::{ORDER_DATA_TYPEHASH, OnchainCrossChainOrder, OrderData},
+    erc7683::{ORDER_DATA_TYPEHASH, OnchainCrossChainOrder, OrderData, Output},
     intent::{Call, Intent, TokenAmount},
     proof::ProverData,
 };
@@ -73,9 +73,11 @@ fn sizes_and_gas_are_the_committed_ones() {
     assert_eq!(given, committed, "run with METALAYER_UPDATE=1 and review the difference");
 }
 
-/// The operations of the reference's table, in its order, each in a world of its own actors.
+/// The operations of the reference's table, in its order, with mocks as plain as the reference's: whoever pays or is paid
+/// tokens has some before, unless it is a vault, the Executor, or the claimant.
 struct Bench {
     world: World,
+    third_token: Address,
     router: Address,
     meta: Address,
     permit: Address,
@@ -87,9 +89,11 @@ struct Bench {
 impl Bench {
     fn new(cached: bool) -> Self {
         alloy::sol! { function cacheProgram(address addr) external; }
-        let world = World::new();
-        let router = world.mock("Router");
-        world.send(world.owner, router, &Router::setFeeCall { fee: U256::from(100) }).ok();
+        let mut world = World::new();
+        world.prover = world.mock("PlainProver");
+        (world.token, world.other_token) = (world.mock("Coin"), world.mock("Coin"));
+        let third_token = world.mock("Coin");
+        let router = world.mock("PlainRouter");
         let meta = world.meta_prover(&MetaProverArguments {
             router,
             portal: world.inbox,
@@ -104,9 +108,10 @@ impl Bench {
                 world.send(world.owner, cache, &cacheProgramCall { addr }).ok();
             }
         }
-        for token in [world.token, world.other_token] {
-            world.give(world.creator, token, 1_000_000_000);
-            world.give(world.solver, token, 1_000_000_000);
+        for token in [world.token, world.other_token, third_token] {
+            for account in [world.creator, world.solver, world.stranger] {
+                world.give(account, token, 1_000_000_000);
+            }
         }
         let (permit, target) = (world.mock("Permit"), world.mock("Target"));
         let allow = Permit::allowCall {
@@ -114,11 +119,12 @@ impl Bench {
             expiration: alloy::primitives::aliases::U48::MAX,
         };
         world.send(world.owner, permit, &allow).ok();
-        for token in [world.token, world.other_token] {
+        for token in [world.token, world.other_token, third_token] {
             world.approve(world.creator, token, permit);
         }
         Self {
             world,
+            third_token,
             router,
             meta,
             permit,
@@ -163,7 +169,9 @@ impl Bench {
     }
 
     fn three(&self) -> Vec<TokenAmount> {
-        vec![leg(self.world.token, 10), leg(self.world.other_token, 20), leg(self.world.token, 30)]
+        [self.world.token, self.world.other_token, self.third_token]
+            .map(|token| leg(token, 10))
+            .to_vec()
     }
 
     fn publish_and_fund(&self, intent: Intent, value: u64) -> Outcome {
@@ -218,7 +226,12 @@ impl Bench {
             reward: one.reward.clone(),
             routePortal: one.route.portal.into_word(),
             routeDeadline: one.route.deadline,
-            maxSpent: vec![],
+            maxSpent: vec![Output {
+                token: self.world.token.into_word(),
+                amount: U256::from(10),
+                recipient: self.world.stranger.into_word(),
+                chainId: U256::from(one.destination),
+            }],
         };
         let order = OnchainCrossChainOrder {
             fillDeadline: 0,
@@ -330,7 +343,7 @@ impl Bench {
             }
             let handle = handleCall {
                 origin: CHAIN_ID as u32,
-                sender: B256::repeat_byte(1),
+                sender: self.meta.into_word(),
                 message: message.into(),
                 reads: vec![],
                 readResults: vec![],
@@ -348,7 +361,7 @@ impl Bench {
         message.extend_from_slice(self.world.claimant.into_word().as_slice());
         let handle = handleCall {
             origin: CHAIN_ID as u32,
-            sender: B256::repeat_byte(1),
+            sender: self.meta.into_word(),
             message: message.into(),
             reads: vec![],
             readResults: vec![],
