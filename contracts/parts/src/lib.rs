@@ -10,6 +10,8 @@ extern crate alloc;
 
 pub mod answer;
 pub mod erc20;
+#[cfg(feature = "export-abi")]
+pub mod export;
 pub mod external;
 mod lock;
 pub use lock::Lock;

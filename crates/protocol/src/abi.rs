@@ -13,6 +13,8 @@ mod multicall_items;
 mod token_items;
 
 pub mod constructor;
+#[cfg(feature = "std")]
+pub mod solidity;
 
 pub use deployer_items::StylusDeployer as deployer;
 pub use intent_items::{

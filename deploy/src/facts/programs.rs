@@ -10,7 +10,7 @@ use protocol::{
         arbos::{ARB_WASM, ArbWasm},
         constructor::{
             Constructor, InboxArguments, IntentSourceArguments, IsmArguments, LocalProverArguments,
-            MetaProverArguments, ReadIsmArguments, RouterArguments, SELECTOR,
+            MetaProverArguments, ReadIsmArguments, RouterArguments, TestTokenArguments,
         },
         deployer, inbox, ism, prover, read_ism, router,
     },
@@ -137,7 +137,7 @@ fn constructor(site: &Site<'_>, instance: &str) -> Bytes {
         }
         .calldata(),
         // The decimals of most stablecoins.
-        "test-token" => [SELECTOR.to_vec(), U256::from(6).abi_encode()].concat(),
+        "test-token" => TestTokenArguments { decimals: 6 }.calldata(),
         _ => Vec::new(),
     }
     .into()

@@ -11,6 +11,7 @@
     reason = "test support fails by panicking, and its names are sentences"
 )]
 
+pub mod exported;
 pub mod intents;
 pub mod messaging;
 pub mod mocks;

@@ -70,6 +70,11 @@ sol! {
         address inbox;
         address intentSource;
     }
+
+    /// Arguments of the test token.
+    struct TestTokenArguments {
+        uint8 decimals;
+    }
 }
 
 /// Inbox takes no arguments: it creates its Executor itself.
@@ -99,6 +104,7 @@ constructors!(
     IntentSourceArguments,
     MetaProverArguments,
     LocalProverArguments,
+    TestTokenArguments,
 );
 
 fn calldata<T: SolValue>(arguments: &T) -> Vec<u8>

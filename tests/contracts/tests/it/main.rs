@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod coverage;
+mod exported;
 mod funding;
 mod hostile;
 mod inbox;

@@ -1,0 +1,7 @@
+//! Prints the program's interface for `cargo stylus`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    parts::export::main("read-ism")
+}
