@@ -6,6 +6,7 @@ use chain::{
     client::ClientOptions,
     manifest::{self, Manifest},
 };
+use futures::future::BoxFuture;
 use protocol::ids::ChainId;
 use service::{
     admin,
@@ -111,7 +112,12 @@ impl Handle {
 ///
 /// # Errors
 /// [`SpawnError`] for the first thing that is missing; nothing is left running then.
-pub async fn spawn(config: Config) -> Result<Handle, SpawnError> {
+pub fn spawn(config: Config) -> BoxFuture<'static, Result<Handle, SpawnError>> {
+    // Boxed: what it runs is compiled here, and not again in every program that starts one.
+    Box::pin(start(config))
+}
+
+async fn start(config: Config) -> Result<Handle, SpawnError> {
     let manifest = Manifest::load(&config.manifest)?;
     let clients = clients(&manifest).await?;
     let db = Db::open(&config.database).await.map_err(StoreError::from)?;

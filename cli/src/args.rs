@@ -1,4 +1,4 @@
-use std::{io, process::ExitCode};
+use std::{io, pin::Pin, process::ExitCode};
 
 use clap::Parser;
 use eyre::Report;
@@ -25,7 +25,12 @@ pub struct Args {
 
 impl Args {
     /// Runs the command; failure is written to stderr with its causes.
-    pub async fn run(self) -> ExitCode {
+    pub fn run(self) -> Pin<Box<dyn Future<Output = ExitCode>>> {
+        // Boxed: all of it is compiled once, in this library.
+        Box::pin(self.outcome())
+    }
+
+    async fn outcome(self) -> ExitCode {
         let outcome = async {
             telemetry::init(self.log_format, self.command.log_filter())?;
             self.command.run(Output::new(self.json)).await

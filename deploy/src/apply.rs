@@ -18,7 +18,7 @@ use chain::{
     manifest::Error as ManifestError,
     sender::{self, Request, SenderConfig},
 };
-use futures::future::try_join_all;
+use futures::future::{BoxFuture, try_join_all};
 use service::crash_point;
 use stylus_program::{Programs, ProgramsError};
 
@@ -151,9 +151,9 @@ pub enum Error {
 ///
 /// # Errors
 /// [`Error`]; whatever was done stays done.
-pub async fn apply(config: Config) -> Result<Manifest, Error> {
-    let deployment = Deployment::open(config)?;
-    deployment.apply().await
+pub fn apply(config: Config) -> BoxFuture<'static, Result<Manifest, Error>> {
+    // Boxed: what it runs is compiled here, and not again in every program that starts one.
+    Box::pin(async move { Deployment::open(config)?.apply().await })
 }
 
 impl Deployment {

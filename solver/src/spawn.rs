@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use chain::{Db, Follower, Manifest, manifest};
+use futures::future::BoxFuture;
 use service::{
     admin::{self, AdminError},
     clock::Clock,
@@ -118,7 +119,12 @@ impl Handle {
 ///
 /// # Errors
 /// [`Error`]: everything that can be known to be wrong before money is at stake.
-pub async fn spawn(config: Config) -> Result<Handle, Error> {
+pub fn spawn(config: Config) -> BoxFuture<'static, Result<Handle, Error>> {
+    // Boxed: what it runs is compiled here, and not again in every program that starts one.
+    Box::pin(start(config))
+}
+
+async fn start(config: Config) -> Result<Handle, Error> {
     let clock = Clock::system();
     let tasks = Tasks::new();
     let spawner = tasks.spawner();

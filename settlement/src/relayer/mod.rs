@@ -31,6 +31,7 @@ use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use alloy::signers::local::PrivateKeySigner;
 use chain::{ChainClient, Db, Sender, client::ClientOptions, sender::SenderConfig};
+use futures::future::BoxFuture;
 use protocol::ids::Domain;
 use service::{
     admin,
@@ -148,7 +149,12 @@ impl Handle {
 ///
 /// # Errors
 /// [`RelayerError`].
-pub async fn spawn(config: RelayerConfig) -> Result<Handle, RelayerError> {
+pub fn spawn(config: RelayerConfig) -> BoxFuture<'static, Result<Handle, RelayerError>> {
+    // Boxed: what it runs is compiled here, and not again in every program that starts one.
+    Box::pin(start(config))
+}
+
+async fn start(config: RelayerConfig) -> Result<Handle, RelayerError> {
     let keys = config.signers.iter().map(chain::KeySource::load).collect::<Result<Vec<_>, _>>()?;
     let db = Db::open(&config.database).await?;
     let store = Store::open(db.clone()).await?;

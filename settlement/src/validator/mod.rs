@@ -27,6 +27,7 @@ use chain::{
     finality::Tag,
     manifest::{ChainManifest, TierName},
 };
+use futures::future::BoxFuture;
 use protocol::{announcement::Announcement, finality::Tier};
 use service::{
     admin,
@@ -151,7 +152,12 @@ impl Handle {
 ///
 /// # Errors
 /// [`ValidatorError`].
-pub async fn spawn(config: ValidatorConfig) -> Result<Handle, ValidatorError> {
+pub fn spawn(config: ValidatorConfig) -> BoxFuture<'static, Result<Handle, ValidatorError>> {
+    // Boxed: what it runs is compiled here, and not again in every program that starts one.
+    Box::pin(start(config))
+}
+
+async fn start(config: ValidatorConfig) -> Result<Handle, ValidatorError> {
     let keys = load_keys(&config)?;
     let db = Db::open(&config.database).await?;
     let bind = |source| ValidatorError::Listen { address: config.listen, source };

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use alloy::rpc::client::RpcClient;
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use url::Url;
@@ -36,18 +37,21 @@ impl Endpoint {
     }
 
     /// Asks once and remembers how it went.
-    pub(crate) async fn request(
-        &self,
+    pub(crate) fn request<'a>(
+        &'a self,
         method: &'static str,
-        params: &RawValue,
-    ) -> Result<Box<RawValue>, Error> {
-        let answer = self
-            .rpc
-            .request::<_, Box<RawValue>>(method, params.to_owned())
-            .await
-            .map_err(|error| Error::from_rpc(method, &self.url, error));
-        self.note(answer.as_ref().err());
-        answer
+        params: &'a RawValue,
+    ) -> BoxFuture<'a, Result<Box<RawValue>, Error>> {
+        // Boxed: the transport is compiled here, and not again for every type of answer.
+        Box::pin(async move {
+            let answer = self
+                .rpc
+                .request::<_, Box<RawValue>>(method, params.to_owned())
+                .await
+                .map_err(|error| Error::from_rpc(method, &self.url, error));
+            self.note(answer.as_ref().err());
+            answer
+        })
     }
 
     /// When the endpoint may be asked again; `None` when it is well.

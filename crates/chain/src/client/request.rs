@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use alloy::primitives::hex;
-use futures::{StreamExt, future::join_all, stream::FuturesUnordered};
+use futures::{
+    StreamExt,
+    future::{BoxFuture, join_all},
+    stream::FuturesUnordered,
+};
 use serde::de::DeserializeOwned;
 use serde_json::{json, value::RawValue};
 
@@ -29,7 +33,16 @@ pub(crate) fn decode<R: DeserializeOwned>(method: &str, raw: &RawValue) -> Resul
 }
 
 /// The first answer of any endpoint, retried while every endpoint fails in a way that can pass.
-pub(crate) async fn hedged(
+pub(crate) fn hedged<'a>(
+    endpoints: &'a [Endpoint],
+    options: &'a ClientOptions,
+    method: &'static str,
+    params: &'a RawValue,
+) -> BoxFuture<'a, Result<Box<RawValue>, Error>> {
+    Box::pin(retried(endpoints, options, method, params))
+}
+
+async fn retried(
     endpoints: &[Endpoint],
     options: &ClientOptions,
     method: &'static str,

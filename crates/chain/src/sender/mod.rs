@@ -131,6 +131,11 @@ impl From<sqlx::Error> for Error {
     }
 }
 
+/// Not part of an `async fn`: so the loop is compiled here, and not again in every program that has a sender.
+fn launch(lane: Lane, stop: CancellationToken) {
+    tokio::spawn(async move { stop.run_until_cancelled(lane.run()).await });
+}
+
 impl Sender {
     /// Reads the journal, takes up what was under way, and starts to work.
     ///
@@ -150,8 +155,7 @@ impl Sender {
         let (submissions, inbox) = mpsc::unbounded_channel();
         let stop = CancellationToken::new();
         let lane = Lane::resume(journal, client, signer, config, inbox).await?;
-        let stopped = stop.clone();
-        tokio::spawn(async move { stopped.run_until_cancelled(lane.run()).await });
+        launch(lane, stop.clone());
         Ok(Self { submissions, address, chain_id, _stop: Arc::new(stop.drop_guard()) })
     }
 
