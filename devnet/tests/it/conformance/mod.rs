@@ -21,6 +21,7 @@ mod logs;
 mod math;
 mod memory;
 mod nesting;
+mod rust;
 mod solidity;
 mod storage;
 mod system;
