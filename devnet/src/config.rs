@@ -95,7 +95,8 @@ pub struct ChainConfig {
     pub clock: Clock,
     /// Timestamp of the genesis block, in Unix seconds, under [`Clock::Steps`].
     pub genesis_timestamp: u64,
-    /// Accounts put into the genesis state besides [`crate::genesis::accounts`].
+    /// Accounts put into the genesis state besides [`crate::genesis::accounts`]. The Stylus programs
+    /// among them are active.
     pub genesis: Vec<(Address, Account)>,
 }
 

@@ -148,6 +148,16 @@ fn activate<DB: Database>(call: &mut SystemCall<'_, DB>, program: Address) -> Re
     }))
 }
 
+/// The record of a program that is active from the genesis block on; nothing for code that is no
+/// program, or none that a chain would activate.
+pub(super) fn active_at_genesis(code: &Bytes, now: u64) -> Option<ProgramRecord> {
+    if CodeKind::of(code) != CodeKind::Classic {
+        return None;
+    }
+    let (info, _) = checked(code)?;
+    Some(ProgramRecord::activated(now, info.wasm_len, info.footprint))
+}
+
 /// The module's facts and hash, if every rule of activation holds.
 fn checked(code: &Bytes) -> Option<(stylus_program::ProgramInfo, B256)> {
     let wasm = stylus_program::decompress(code)

@@ -1,10 +1,14 @@
 use revm::{
-    primitives::Address,
+    primitives::{Address, Bytes, U256, keccak256},
     state::{AccountInfo, Bytecode},
 };
 
-use super::addresses::{
-    ARB_GAS_INFO, ARB_INFO, ARB_OWNER_PUBLIC, ARB_SYS, ARB_WASM, ARB_WASM_CACHE, ARBOS_STATE,
+use super::{
+    addresses::{
+        ARB_GAS_INFO, ARB_INFO, ARB_OWNER_PUBLIC, ARB_SYS, ARB_WASM, ARB_WASM_CACHE, ARBOS_STATE,
+    },
+    arb_wasm,
+    state::program_key,
 };
 
 /// Code of a system contract: one `INVALID` instruction, so that its size is not zero (compilers
@@ -20,4 +24,11 @@ pub fn genesis_accounts() -> impl Iterator<Item = (Address, AccountInfo)> {
         });
     // A nonce keeps the account from being cleared as empty (EIP-161).
     contracts.into_iter().chain([(ARBOS_STATE, AccountInfo::default().with_nonce(1))])
+}
+
+/// The slot of [`ARBOS_STATE`], and its word, by which a program with this code runs from the first
+/// block on. Nothing for other code, and for a program that a chain would not activate.
+pub(crate) fn genesis_activation(code: &Bytes, timestamp: u64) -> Option<(U256, U256)> {
+    let record = arb_wasm::active_at_genesis(code, timestamp)?;
+    Some((program_key(keccak256(code)), record.to_word()))
 }

@@ -23,5 +23,6 @@ pub use addresses::{
 };
 pub(crate) use contracts::SystemContracts;
 pub use genesis::genesis_accounts;
+pub(crate) use genesis::genesis_activation;
 pub(crate) use program::ProgramRecord;
 pub(crate) use state::SystemState;

@@ -17,6 +17,11 @@ fn key(name: &str, about: &[u8]) -> U256 {
     keccak256([name.as_bytes(), about].concat()).into()
 }
 
+/// The slot of a program's activation.
+pub(super) fn program_key(code_hash: B256) -> U256 {
+    key("program", code_hash.as_slice())
+}
+
 impl<'a, DB: Database> SystemState<'a, DB> {
     pub(crate) const fn new(ctx: &'a mut VmContext<DB>) -> Self {
         Self { ctx }
@@ -24,7 +29,7 @@ impl<'a, DB: Database> SystemState<'a, DB> {
 
     /// The activation of the program with this code.
     pub(crate) fn program(&mut self, code_hash: B256) -> Result<Option<ProgramRecord>, DB::Error> {
-        Ok(ProgramRecord::from_word(self.get(key("program", code_hash.as_slice()))?))
+        Ok(ProgramRecord::from_word(self.get(program_key(code_hash))?))
     }
 
     pub(super) fn set_program(
@@ -32,7 +37,7 @@ impl<'a, DB: Database> SystemState<'a, DB> {
         code_hash: B256,
         record: ProgramRecord,
     ) -> Result<(), DB::Error> {
-        self.set(key("program", code_hash.as_slice()), record.to_word())
+        self.set(program_key(code_hash), record.to_word())
     }
 
     /// How many messages have been sent to the parent chain.

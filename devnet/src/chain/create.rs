@@ -110,6 +110,9 @@ fn genesis_block(
     }
     for (address, account) in genesis::accounts().iter().chain(&config.genesis) {
         changes.insert_account(*address, account);
+        if let Some((slot, word)) = arbos::genesis_activation(&account.code, timestamp) {
+            changes.storage.insert((arbos::ARBOS_STATE, slot), word);
+        }
     }
     let state_root = changes.digest(B256::ZERO);
     let version = state.commit(&changes);

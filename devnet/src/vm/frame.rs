@@ -82,7 +82,10 @@ pub(super) fn run<DB: Database>(
                 Ok(Slice::Entered(call)) => {
                     return call.suspend(ctx, interpreter, program, suspended, frame.depth);
                 }
-                Err(result) => program.close(ctx, interpreter, result.into()),
+                Err(result) => {
+                    let result = program.pay_growth(result);
+                    program.close(ctx, interpreter, result.into())
+                }
             }
         }
         Err(ending) => ending,
@@ -261,6 +264,14 @@ impl RunningProgram {
                     return Ok(Slice::Entered(Entered { trap, pending, input }));
                 }
             }
+        }
+    }
+
+    /// Memory that grew since the last host call is paid for in a trap too.
+    fn pay_growth(&mut self, result: InstructionResult) -> InstructionResult {
+        match pay(self.store.as_context_mut(), Ink(0)) {
+            Ok(()) => result,
+            Err(_) => InstructionResult::OutOfGas,
         }
     }
 

@@ -52,6 +52,18 @@ fn growth_is_paid_even_when_nothing_follows_it() {
 }
 
 #[test]
+fn growth_is_paid_in_a_trap_too() {
+    let world = World::new();
+    let gas = |pages: u32| {
+        let body = format!("(drop (memory.grow (i32.const {pages}))) unreachable");
+        let receipt = world.send(deploy(&world, 2, &body), []);
+        assert!(!receipt.success && receipt.halt.is_none(), "{receipt:?}");
+        receipt.gas_used
+    };
+    assert!((5_000..5_030).contains(&(gas(5) - gas(0))));
+}
+
+#[test]
 fn memory_ends_at_128_pages_and_costs_more_and_more() {
     let world = World::new();
     let grow = |pages: u32, gas: u64| {
