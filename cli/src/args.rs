@@ -40,6 +40,9 @@ impl Args {
             Err(report) if is_closed_pipe(&report) => ExitCode::SUCCESS,
             Err(report) => {
                 Output::failure(&report);
+                if let Some(hint) = hint(&report) {
+                    Output::remark(hint);
+                }
                 ExitCode::FAILURE
             }
         }
@@ -51,6 +54,12 @@ fn is_closed_pipe(report: &Report) -> bool {
     report
         .downcast_ref::<io::Error>()
         .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// What to do about a failure whose words do not say so.
+fn hint(report: &Report) -> Option<&'static str> {
+    let api::ClientError::Http(error) = report.downcast_ref()? else { return None };
+    error.is_connect().then_some("nobody listens there: start `metalayer up`, or give --api")
 }
 
 #[cfg(test)]

@@ -6,9 +6,11 @@
 mod amounts;
 mod args;
 mod command;
+pub mod invariants;
 pub mod local;
 mod output;
 pub mod refund;
+mod soak;
 mod transfer;
 pub mod wallet;
 

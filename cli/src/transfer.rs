@@ -37,9 +37,10 @@ pub(crate) struct Account {
     #[arg(long, value_name = "KEY", env = "METALAYER_KEY", hide_env_values = true)]
     key: Option<KeySource>,
 
-    /// Account of the development mnemonic to sign with, for development chains.
-    #[arg(long, value_name = "INDEX", conflicts_with = "key", default_value_t = FREE_ACCOUNT)]
-    account: u32,
+    /// Account of the development mnemonic to sign with, for development chains; the first that no
+    /// role uses by default.
+    #[arg(long, value_name = "INDEX", conflicts_with = "key")]
+    account: Option<u32>,
 }
 
 /// What to move, and how.
@@ -131,9 +132,12 @@ impl System {
 
 impl Account {
     pub(crate) fn signer(&self) -> eyre::Result<PrivateKeySigner> {
-        match &self.key {
-            Some(key) => Ok(key.load()?),
-            None => local::account(self.account),
+        let own = Pointer::load().and_then(|system| system.key);
+        match (&self.key, self.account, own) {
+            (Some(key), _, _) => Ok(key.load()?),
+            (None, Some(index), _) => local::account(index),
+            (None, None, Some(key)) => Ok(key.parse::<KeySource>()?.load()?),
+            (None, None, None) => local::account(FREE_ACCOUNT),
         }
     }
 }
@@ -141,7 +145,7 @@ impl Account {
 impl Transfer {
     /// Looks chains and tokens up.
     pub(crate) async fn resolve(&self, client: &Client, sender: Address) -> eyre::Result<Resolved> {
-        let chains = client.chains().await.wrap_err("is the aggregator running?")?.chains;
+        let chains = client.chains().await?.chains;
         let mut ids: Vec<_> = chains.iter().map(|chain| chain.chain_id).collect();
         ids.sort_unstable();
         let pick = |given: Option<u64>, other: Option<u64>| {

@@ -77,7 +77,19 @@ impl Wallet {
         Ok(())
     }
 
-    async fn submit(&self, call: Call, nonce: u64) -> eyre::Result<TxHash> {
+    /// The account's next nonce.
+    ///
+    /// # Errors
+    /// The node does not say.
+    pub(crate) async fn nonce(&self, at: BlockNumberOrTag) -> eyre::Result<u64> {
+        Ok(self.client.nonce(self.address(), at).await?)
+    }
+
+    /// Signs a call and hands it to the node, which may or may not mine it.
+    ///
+    /// # Errors
+    /// The node refuses it.
+    pub(crate) async fn submit(&self, call: Call, nonce: u64) -> eyre::Result<TxHash> {
         let fees = self.client.fees().await?;
         let fees = Eip1559Estimation {
             // Twice the base fee stays enough while it rises for five blocks.

@@ -2,9 +2,9 @@
 
 use alloy::{
     primitives::{Address, B256, U256},
-    rpc::types::{BlockId, TransactionReceipt},
+    rpc::types::{BlockId, Filter, TransactionReceipt},
     signers::local::PrivateKeySigner,
-    sol_types::SolCall,
+    sol_types::{SolCall, SolEvent},
 };
 use api::aggregator::{
     AmountRequest, Order, OrderState, Preference, Quote, QuoteRequest, Security, Step,
@@ -21,11 +21,7 @@ use protocol::abi::{
     intent_source,
 };
 
-use crate::{
-    World,
-    patience::until,
-    world::{DESTINATION, ORIGIN},
-};
+use crate::{World, patience::until};
 
 /// Somebody with a key.
 #[derive(Debug, Clone)]
@@ -34,7 +30,7 @@ pub struct Actor<'a> {
     signer: PrivateKeySigner,
 }
 
-/// What somebody wants to move from [`ORIGIN`] to [`DESTINATION`].
+/// What somebody wants to move from the origin to the destination.
 #[derive(Debug, Clone)]
 pub struct Transfer<'a> {
     actor: Actor<'a>,
@@ -102,12 +98,12 @@ impl<'a> Actor<'a> {
         amount: U256,
         lifetime: u64,
     ) -> eyre::Result<Published<'a>> {
-        let origin = self.world.contracts(ORIGIN)?;
-        let destination = self.world.contracts(DESTINATION)?;
-        let deadline = self.world.chain(ORIGIN)?.timestamp() + lifetime;
+        let origin = self.world.contracts(self.world.origin())?;
+        let destination = self.world.contracts(self.world.destination())?;
+        let deadline = local::client(origin)?.latest().await?.timestamp + lifetime;
         let recipient = Address::from_word(B256::random());
         let intent = Intent {
-            destination: DESTINATION,
+            destination: self.world.destination(),
             route: Route {
                 salt: B256::random(),
                 deadline,
@@ -127,7 +123,7 @@ impl<'a> Actor<'a> {
         let call =
             intent_source::publishAndFund_0Call { intent: intent.clone(), allowPartial: false };
         let receipt = self
-            .wallet(ORIGIN)?
+            .wallet(self.world.origin())?
             .send(Call {
                 to: origin.contracts.intent_source,
                 data: call.abi_encode().into(),
@@ -163,11 +159,11 @@ impl<'a> Transfer<'a> {
             let token = world.contracts(chain)?.contracts.test_token;
             if self.is_token { Ok(Some(token.ok_or_eyre("no test token")?)) } else { Ok(None) }
         };
-        let (token_in, token_out) = (token(ORIGIN)?, token(DESTINATION)?);
+        let (token_in, token_out) = (token(world.origin())?, token(world.destination())?);
         let request = QuoteRequest {
-            origin_chain_id: ORIGIN,
+            origin_chain_id: world.origin(),
             origin_token: token_in.unwrap_or_default(),
-            destination_chain_id: DESTINATION,
+            destination_chain_id: world.destination(),
             destination_token: token_out.unwrap_or_default(),
             amount: AmountRequest::ExactInput(self.amount.into()),
             sender: Some(self.actor.address()),
@@ -185,7 +181,7 @@ impl<'a> Transfer<'a> {
         })
         .await?;
         let balance_before = balance(world, token_out, self.recipient).await?;
-        let wallet = self.actor.wallet(ORIGIN)?;
+        let wallet = self.actor.wallet(self.actor.world.origin())?;
         let mut transaction = None;
         for step in &quote.steps {
             let Step::Transaction(step) = step else { bail!("expected transactions only") };
@@ -219,6 +215,14 @@ impl Bridged<'_> {
         self.world.order_reaches(self.id, state).await
     }
 
+    /// Waits until the reward is paid, as the origin itself says.
+    ///
+    /// # Errors
+    /// It is not paid in time.
+    pub async fn is_paid(&self) -> eyre::Result<()> {
+        self.world.reward_is_paid(self.id).await
+    }
+
     /// Checks that the recipient has what was quoted, to the last unit.
     ///
     /// # Errors
@@ -232,19 +236,39 @@ impl Bridged<'_> {
 }
 
 impl Published<'_> {
+    /// Waits until the reward is paid; to whom.
+    ///
+    /// # Errors
+    /// It is not paid in time.
+    pub async fn is_paid(&self) -> eyre::Result<Address> {
+        let (world, hash) = (self.actor.world, self.intent.hash());
+        world.reward_is_paid(hash.0).await?;
+        let origin = world.contracts(world.origin())?;
+        let filter = Filter::new()
+            .address(origin.contracts.intent_source)
+            .event_signature(intent_source::IntentWithdrawn::SIGNATURE_HASH)
+            .from_block(origin.start_block);
+        let logs = local::client(origin)?.logs(&filter).await?;
+        let events = logs
+            .iter()
+            .filter_map(|log| intent_source::IntentWithdrawn::decode_log_validate(&log.inner).ok());
+        let mut events = events.filter(|event| event.intentHash == hash.0);
+        Ok(events.next().ok_or_eyre("paid to nobody")?.claimant)
+    }
+
     /// Takes the reward back.
     ///
     /// # Errors
     /// The contract refuses.
     pub async fn is_refunded(&self) -> eyre::Result<()> {
-        let wallet = self.actor.wallet(ORIGIN)?;
+        let wallet = self.actor.wallet(self.actor.world.origin())?;
         refund(&wallet, self.actor.world.manifest(), &self.receipt).await?;
         Ok(())
     }
 }
 
 async fn balance(world: &World, token: Option<Address>, account: Address) -> eyre::Result<U256> {
-    let client = local::client(world.contracts(DESTINATION)?)?;
+    let client = local::client(world.contracts(world.destination())?)?;
     Ok(match token {
         Some(token) => {
             client.call(token, &erc20::balanceOfCall { account }, BlockId::latest()).await?

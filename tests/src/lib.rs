@@ -2,6 +2,7 @@
 //! what must hold when they are done.
 
 pub mod actor;
+mod environment;
 pub mod invariants;
 pub mod patience;
 pub mod tools;

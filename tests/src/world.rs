@@ -2,27 +2,36 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
-use alloy::primitives::B256;
+use alloy::{
+    primitives::{Address, B256, U256},
+    rpc::types::BlockId,
+};
 use api::{
     Client,
     aggregator::{Order, OrderState},
 };
 use chain::{Manifest, manifest::ChainManifest};
-use cli::local::{self, FINALIZED_LAG, Place, SOLVERS, VALIDATORS};
-use devnet::{Chain, ChainConfig, Clock};
+use cli::local::{self, FINALIZED_LAG, Holder, Keyring, Place, SOLVERS, Setting, VALIDATORS};
+use devnet::{Chain, ChainConfig, ChainHandle, Clock};
 use eyre::{OptionExt, ensure};
+use protocol::abi::intent_source;
 use service::config;
 use tempfile::TempDir;
 use url::Url;
 
-use crate::{Actor, actor::rank, patience::until};
+use crate::{
+    Actor,
+    actor::rank,
+    environment::{self, Endpoints},
+    patience::until,
+};
 
-/// The chain where transfers of tests begin.
-pub const ORIGIN: u64 = 700_001;
-/// The chain where they end.
-pub const DESTINATION: u64 = 700_002;
-/// First account of the mnemonic that no service uses.
-const FIRST_USER: u32 = 10;
+/// Ids of embedded chains: where transfers begin, and where they end.
+const EMBEDDED: [u64; 2] = [700_001, 700_002];
+/// The contract's number for a reward that was paid out.
+const PAID: u8 = 2;
+/// How many people have money.
+const USERS: u16 = 6;
 /// Four blocks a second, as `metalayer up` makes them.
 const BLOCK_TIME: Duration = Duration::from_millis(250);
 /// Any free port of the loopback address.
@@ -36,7 +45,11 @@ pub struct World {
     solvers: Vec<solver::Handle>,
     aggregator: Option<aggregator::Handle>,
     manifest: Manifest,
-    chains: devnet::Handle,
+    setting: Setting,
+    origin: u64,
+    destination: u64,
+    /// None when somebody else runs the chains.
+    chains: Option<devnet::Handle>,
     folder: TempDir,
 }
 
@@ -58,20 +71,38 @@ impl World {
         Ok(world)
     }
 
-    /// Two chains with the contracts, and no service.
+    /// Two chains with the contracts, and no service: embedded chains, or those of the environment.
     ///
     /// # Errors
     /// Whatever does not start.
     pub async fn with_contracts() -> eyre::Result<Self> {
+        match Endpoints::from_environment()? {
+            Some(endpoints) => Self::on_endpoints(endpoints).await,
+            None => Self::on_embedded_chains().await,
+        }
+    }
+
+    /// As [`Self::start`] on embedded chains, for a case that needs more of a chain than JSON-RPC:
+    /// `why`. None, and a line that says so, when the environment names endpoints.
+    ///
+    /// # Errors
+    /// Whatever does not start.
+    pub async fn start_embedded(why: &str) -> eyre::Result<Option<Self>> {
+        if Endpoints::from_environment()?.is_some() {
+            environment::skipped(why);
+            return Ok(None);
+        }
+        Ok(Some(Self::start().await?))
+    }
+
+    async fn on_embedded_chains() -> eyre::Result<Self> {
         let folder = tempfile::Builder::new().prefix("e2e-").tempdir()?;
         let chain = |id| ChainConfig {
             clock: Clock::Wall,
             ..ChainConfig::new(id).block_time(BLOCK_TIME).lags(0, FINALIZED_LAG)
         };
-        let config = devnet::Config {
-            chains: [ORIGIN, DESTINATION].map(chain).to_vec(),
-            ..devnet::Config::default()
-        };
+        let config =
+            devnet::Config { chains: EMBEDDED.map(chain).to_vec(), ..devnet::Config::default() };
         let chains = devnet::spawn(config).await?;
         let rpcs = chains.chains().iter().map(|chain| {
             let url: Url = chain.http_url().parse()?;
@@ -82,15 +113,36 @@ impl World {
         let manifest = deploy::apply(local::deployment(&rpcs, path.clone())).await?;
         manifest.save(&path)?;
         local::mint_test_tokens(&manifest).await?;
-        Ok(Self {
+        Ok(Self::new(folder, manifest, (Keyring::Development, EMBEDDED), Some(chains)))
+    }
+
+    async fn on_endpoints(endpoints: Endpoints) -> eyre::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("e2e-").tempdir()?;
+        let holders: Vec<_> = Holder::operators().chain((0..USERS).map(Holder::User)).collect();
+        let keys = Keyring::create(folder.path().join("keys"), holders.iter().copied())?;
+        let path = folder.path().join("manifest.json");
+        let (manifest, chains) = endpoints.deploy(&keys, &holders, path).await?;
+        Ok(Self::new(folder, manifest, (keys, chains), None))
+    }
+
+    fn new(
+        folder: TempDir,
+        manifest: Manifest,
+        (keys, [origin, destination]): (Keyring, [u64; 2]),
+        chains: Option<devnet::Handle>,
+    ) -> Self {
+        Self {
             validators: Vec::new(),
             relayer: None,
             solvers: Vec::new(),
             aggregator: None,
             manifest,
+            setting: Setting::local(keys),
+            origin,
+            destination,
             chains,
             folder,
-        })
+        }
     }
 
     /// Starts the validator operator with this number.
@@ -98,7 +150,7 @@ impl World {
     /// # Errors
     /// It does not start.
     pub async fn start_validator(&mut self, index: u16) -> eyre::Result<()> {
-        let text = local::validator(&self.place(&format!("validator-{index}"))?, index);
+        let text = self.setting.validator(&self.place(&format!("validator-{index}"))?, index);
         let handle = settlement::validator::spawn(config::parse(&text)?).await?;
         self.validators.push(handle);
         Ok(())
@@ -109,7 +161,7 @@ impl World {
     /// # Errors
     /// It does not start.
     pub async fn start_relayer(&mut self) -> eyre::Result<()> {
-        let text = local::relayer(&self.place("relayer")?);
+        let text = self.setting.relayer(&self.place("relayer")?);
         self.relayer = Some(settlement::relayer::spawn(config::parse(&text)?).await?);
         Ok(())
     }
@@ -119,7 +171,8 @@ impl World {
     /// # Errors
     /// It does not start.
     pub async fn start_solver(&mut self, index: u16) -> eyre::Result<()> {
-        let text = local::solver(&self.place(&format!("solver-{index}"))?, &self.manifest, index);
+        let place = self.place(&format!("solver-{index}"))?;
+        let text = self.setting.solver(&place, &self.manifest, index);
         self.solvers.push(solver::spawn(config::parse(&text)?).await?);
         Ok(())
     }
@@ -135,7 +188,7 @@ impl World {
                 (format!("solver-{index}"), format!("http://{}", solver.api_addr()))
             })
             .collect();
-        let text = local::aggregator(&self.place("aggregator")?, &self.manifest, &solvers);
+        let text = self.setting.aggregator(&self.place("aggregator")?, &self.manifest, &solvers);
         self.aggregator = Some(aggregator::spawn(config::parse(&text)?).await?);
         Ok(())
     }
@@ -180,8 +233,27 @@ impl World {
     ///
     /// # Errors
     /// There is no such account.
-    pub fn user(&self, index: u32) -> eyre::Result<Actor<'_>> {
-        Ok(Actor::new(self, local::account(FIRST_USER + index)?))
+    pub fn user(&self, index: u16) -> eyre::Result<Actor<'_>> {
+        ensure!(index < USERS, "expected a user below {USERS}, given {index}");
+        Ok(Actor::new(self, self.setting.keys.signer(Holder::User(index))?))
+    }
+
+    /// The account of a solver, counted from 0.
+    ///
+    /// # Errors
+    /// Its key cannot be read.
+    pub fn solver_address(&self, index: u16) -> eyre::Result<Address> {
+        self.setting.keys.address(Holder::Solver(index))
+    }
+
+    /// Id of the chain where transfers begin.
+    pub const fn origin(&self) -> u64 {
+        self.origin
+    }
+
+    /// Id of the chain where they end.
+    pub const fn destination(&self) -> u64 {
+        self.destination
     }
 
     /// Waits until an order is in this state, or beyond it on the way to the end.
@@ -201,6 +273,35 @@ impl World {
         .await
     }
 
+    /// Waits until the origin says that a reward is paid.
+    ///
+    /// # Errors
+    /// It is not paid in time.
+    pub async fn reward_is_paid(&self, id: B256) -> eyre::Result<()> {
+        let origin = self.contracts(self.origin)?;
+        let client = local::client(origin)?;
+        let status = intent_source::getRewardStatusCall { intentHash: id };
+        until(&format!("the reward of {id}"), async || {
+            let source = origin.contracts.intent_source;
+            let status = client.call(source, &status, BlockId::latest()).await?;
+            Ok((status == PAID).then_some(()))
+        })
+        .await
+    }
+
+    /// Native currency of a solver on both chains together.
+    ///
+    /// # Errors
+    /// A chain cannot be asked.
+    pub async fn solver_worth(&self, index: u16) -> eyre::Result<U256> {
+        let address = self.solver_address(index)?;
+        let mut worth = U256::ZERO;
+        for (_, chain) in self.manifest.iter() {
+            worth += local::client(chain)?.balance(address, BlockId::latest()).await?;
+        }
+        Ok(worth)
+    }
+
     /// The deployment.
     pub const fn manifest(&self) -> &Manifest {
         &self.manifest
@@ -215,12 +316,37 @@ impl World {
         Ok(found.ok_or_eyre("no such chain")?.1)
     }
 
-    /// A chain, to look at and to disturb.
+    /// An embedded chain, to look at and to disturb.
     ///
     /// # Errors
-    /// There is no such chain.
+    /// There is no such chain, or somebody else runs it.
     pub fn chain(&self, chain_id: u64) -> eyre::Result<Chain> {
-        Ok(self.chains.chain(chain_id).ok_or_eyre("no such chain")?.chain())
+        Ok(self.endpoint(chain_id)?.chain())
+    }
+
+    /// The JSON-RPC server of an embedded chain, to disturb.
+    ///
+    /// # Errors
+    /// As [`Self::chain`].
+    pub fn endpoint(&self, chain_id: u64) -> eyre::Result<&ChainHandle> {
+        let chains = self.chains.as_ref().ok_or_eyre("somebody else runs the chains")?;
+        chains.chain(chain_id).ok_or_eyre("no such chain")
+    }
+
+    /// Moves the time of a chain on by this much: at once where it is ours, by waiting elsewhere.
+    ///
+    /// # Errors
+    /// The chain cannot be asked.
+    pub async fn time_passes(&self, chain_id: u64, seconds: u64) -> eyre::Result<()> {
+        if self.chains.is_some() {
+            let chain = self.chain(chain_id)?;
+            chain.increase_time(seconds);
+            return Ok(chain.mine(1)?);
+        }
+        let client = local::client(self.contracts(chain_id)?)?;
+        let end = client.latest().await?.timestamp + seconds;
+        until("time to pass", async || Ok((client.latest().await?.timestamp >= end).then_some(())))
+            .await
     }
 
     fn place(&self, name: &str) -> eyre::Result<Place> {

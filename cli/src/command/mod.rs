@@ -5,11 +5,13 @@ mod build;
 mod completions;
 mod deploy;
 mod devnet;
+mod health;
 mod history;
 mod message;
 mod quote;
 mod role;
 mod send;
+mod soak;
 mod status;
 mod up;
 
@@ -34,6 +36,8 @@ pub(crate) enum Command {
     History(history::History),
     /// Show what the relayer knows of a message, and what it still waits for.
     Message(message::Message),
+    /// Ask a role or a chain whether it works; for container health checks.
+    Health(health::Health),
     /// Compile the on-chain programs, check them and show their sizes.
     Build(build::Build),
     /// Put the contracts on chains, check what is there, add a chain.
@@ -50,6 +54,8 @@ pub(crate) enum Command {
     Aggregator(role::Role),
     /// Measure a part of the system on this machine.
     Bench(bench::Bench),
+    /// Load a whole system with transfers, and report what it makes of them.
+    Soak(soak::Soak),
     /// Write a completion script for a shell.
     Completions(completions::Completions),
 }
@@ -69,9 +75,11 @@ impl Command {
             | Self::Status(_)
             | Self::History(_)
             | Self::Message(_)
+            | Self::Health(_)
             | Self::Build(_)
             | Self::Deploy(_)
             | Self::Bench(_)
+            | Self::Soak(_)
             | Self::Completions(_) => "warn",
         }
     }
@@ -85,6 +93,7 @@ impl Command {
             Self::Status(command) => command.run(output).await,
             Self::History(command) => command.run(output).await,
             Self::Message(command) => command.run(output).await,
+            Self::Health(command) => command.run(output).await,
             Self::Build(command) => command.run(output),
             Self::Deploy(command) => command.run(output).await,
             Self::Devnet(command) => command.run(output).await,
@@ -93,6 +102,7 @@ impl Command {
             Self::Solver(role) => role.solver().await,
             Self::Aggregator(role) => role.aggregator().await,
             Self::Bench(command) => command.run(output).await,
+            Self::Soak(command) => command.run(output).await,
             Self::Completions(command) => command.run(),
         }
     }

@@ -4,14 +4,13 @@ use std::{
 };
 
 use alloy::{
-    primitives::{B256, TxHash, U256},
+    primitives::{B256, U256},
     rpc::types::TransactionReceipt,
 };
 use api::{
     Client,
     aggregator::{Order, OrderState, Quote, Security, Step},
 };
-use chain::Manifest;
 use eyre::{OptionExt, WrapErr, bail};
 use protocol::ids::ChainId;
 use serde::Serialize;
@@ -59,9 +58,9 @@ struct Sent<'a> {
 impl Send {
     pub(super) async fn run(self, output: Output) -> eyre::Result<ExitCode> {
         let client = self.system.client()?;
-        let manifest = self.system.manifest()?;
         let signer = self.account.signer()?;
         let transfer = self.transfer.resolve(&client, signer.address()).await?;
+        let manifest = self.system.manifest()?;
         let quote = transfer.quotes(&client).await?.swap_remove(0);
         announce(&transfer, &quote);
 
@@ -75,8 +74,11 @@ impl Send {
         let mut follow = Follow { begun, shown: 0, filled_after: None };
         let order = follow.until_end(&client, submitted.id, &self).await?;
         if order.state == OrderState::Refundable {
-            return give_back(&wallet, &manifest, &receipt, &mut follow, &client, submitted.id)
-                .await;
+            Output::remark("nobody filled it in time; taking the money back");
+            let hash = refund::refund(&wallet, &manifest, &receipt).await?;
+            Output::remark(format_args!("{:<12} chain {origin}  {hash}", "refund"));
+            let refunded = follow.until_refunded(&client, submitted.id, &self).await?;
+            return self.report(output, &transfer, &quote, &refunded, &follow);
         }
         self.report(output, &transfer, &quote, &order, &follow)
     }
@@ -113,7 +115,11 @@ impl Send {
                 order.destination_chain_id,
                 after.as_secs_f64()
             ),
-            None => format!("nothing arrived: {:?}", order.state),
+            None if order.state == OrderState::Refunded => format!(
+                "nothing arrived; {} are back on chain {}, less the gas",
+                sent.amount_in, order.origin_chain_id
+            ),
+            None => format!("nothing arrived: {}", state_name(order.state)),
         };
         if let Some(cost) = cost.filter(|_| arrived) {
             text += &format!("; it cost {cost}");
@@ -201,6 +207,27 @@ impl Follow {
         }
     }
 
+    /// Shows every event as it happens, until the money is back.
+    async fn until_refunded(
+        &mut self,
+        client: &Client,
+        id: B256,
+        send: &Send,
+    ) -> eyre::Result<Order> {
+        loop {
+            if let Some(order) = client.order(id).await? {
+                self.show(&order);
+                if order.state == OrderState::Refunded {
+                    return Ok(order);
+                }
+            }
+            if self.begun.elapsed() > send.timeout {
+                bail!("the refund of order {id} was sent and is not seen yet");
+            }
+            sleep(LOOK).await;
+        }
+    }
+
     fn show(&mut self, order: &Order) {
         for event in order.events.iter().skip(self.shown) {
             let transaction = event.transaction.map_or_else(String::new, |hash| hash.to_string());
@@ -216,28 +243,6 @@ impl Follow {
             self.filled_after.get_or_insert_with(|| self.begun.elapsed());
         }
     }
-}
-
-/// Takes the reward of an expired intent back.
-async fn give_back(
-    wallet: &Wallet,
-    manifest: &Manifest,
-    published: &TransactionReceipt,
-    follow: &mut Follow,
-    client: &Client,
-    id: B256,
-) -> eyre::Result<ExitCode> {
-    Output::remark("nobody filled it in time; taking the money back");
-    let hash: TxHash = refund::refund(wallet, manifest, published).await?;
-    Output::remark(format_args!("refund       {hash}"));
-    while let Some(order) = client.order(id).await? {
-        follow.show(&order);
-        if order.state == OrderState::Refunded {
-            break;
-        }
-        sleep(LOOK).await;
-    }
-    Ok(ExitCode::FAILURE)
 }
 
 pub(super) const fn security_name(security: Security) -> &'static str {

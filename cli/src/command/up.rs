@@ -1,34 +1,32 @@
 use std::{
-    fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use eyre::WrapErr;
-use stylus_program::Programs;
+use chain::Manifest;
+use eyre::bail;
+use tempfile::TempDir;
 
 use super::role::{Life, ended};
 use crate::{
     Output,
-    local::{
-        self, ChildSpec, Endpoint, FINALIZED_LAG, Folders, Layout, Pointer, Ports, Role, Screen,
-        Supervisor,
-    },
+    local::{Export, External, Holder, Keyring, Layout, Network, Pointer, Ports, Screen, System},
 };
-
-/// A block every quarter of a second, as Arbitrum chains make them.
-const BLOCK_TIME: Duration = Duration::from_millis(250);
-/// Longest wait for the chains to answer.
-const CHAINS_WITHIN: Duration = Duration::from_secs(30);
-/// Longest wait for every service to be healthy.
-const HEALTHY_WITHIN: Duration = Duration::from_secs(90);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Up {
     /// How many chains.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(2..=30))]
     chains: u16,
+
+    /// Use the chains of this file instead of chains of our own.
+    ///
+    /// Its keys: `funded` (reference to the key that deploys and pays), `[chains.NAME]` with
+    /// `chain_id`, `rpc` and `finality`, and, if others than the default, `[funds]`, `salt` and
+    /// `test_token`. Needs --data-dir, where the keys of the roles are kept.
+    #[arg(long, value_name = "FILE", conflicts_with = "chains", requires = "data_dir")]
+    network: Option<PathBuf>,
 
     /// Keep everything in this folder across restarts; a temporary one by default.
     #[arg(long, value_name = "DIR")]
@@ -38,127 +36,100 @@ pub(crate) struct Up {
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1024..=65_000))]
     port_base: Option<u16>,
 
+    /// Deploy, write the same system for containers into this folder, and end.
+    #[arg(long, value_name = "DIR")]
+    export: Option<PathBuf>,
+
     #[command(flatten)]
     life: Life,
 }
 
 impl Up {
     pub(super) async fn run(self, output: Output) -> eyre::Result<ExitCode> {
-        let temporary = match &self.data_dir {
-            Some(_) => None,
-            None => Some(tempfile::Builder::new().prefix("metalayer-").tempdir()?),
-        };
-        let data = match (&self.data_dir, &temporary) {
-            (Some(folder), _) => std::path::absolute(folder)?,
-            (None, Some(folder)) => folder.path().to_owned(),
-            (None, None) => unreachable!("a folder is given or created"),
-        };
-        let ports = self.port_base.map_or_else(Ports::default, Ports::from_base);
-        let layout = Layout { data, ports, chains: self.chains };
-        layout.require_free_ports()?;
-        layout.create().wrap_err_with(|| layout.data().display().to_string())?;
-
+        let folder = DataDir::new(self.data_dir.as_deref())?;
+        let system = System::new(self.layout(folder.path())?)?;
+        let progress = Progress(Instant::now());
         // The signal may come at any time; whatever runs by then is stopped in order.
-        let folders = Folders { logs: layout.logs(), pids: layout.pids() };
-        let chains = Supervisor::new(folders.clone())?;
-        let services = Supervisor::new(folders)?;
+        let work = async {
+            match &self.export {
+                Some(_) => system.deploy(|what| progress.step(what)).await,
+                None => system.begin(|what| progress.step(what)).await,
+            }
+        };
         let begun = tokio::select! {
-            begun = begin(&layout, &chains, &services) => begun.map(Some),
+            begun = work => begun.map(Some),
             stopped = self.life.wait(std::future::pending()) => stopped.map(|()| None),
         };
-        let lived = match begun {
-            Ok(Some(screen)) => self.live(&layout, &screen, output, (&chains, &services)).await,
-            Ok(None) => Ok(()),
-            Err(error) => Err(error),
+        let layout = system.layout().clone();
+        let lived = match (&begun, &self.export) {
+            (Ok(Some(manifest)), None) => self.live(&system, manifest, output).await,
+            _ => Ok(()),
         };
         Output::remark("stopping");
-        let stopped = services.stop().await;
-        let chains_stopped = chains.stop().await;
+        let stopped = system.stop().await;
+        let begun = begun?;
         lived?;
         stopped?;
-        ended(chains_stopped)
+        if let (Some(target), Some(manifest)) = (&self.export, begun) {
+            let export = Export::write(&layout, &manifest, target)?;
+            output.result(&export, &export)?;
+        }
+        ended(Ok(()))
+    }
+
+    fn layout(&self, data: &Path) -> eyre::Result<Layout> {
+        let ports = self.port_base.map_or_else(Ports::default, Ports::from_base);
+        let (network, keys) = match &self.network {
+            None => (Network::Embedded { chains: self.chains }, Keyring::Development),
+            Some(path) => {
+                let external = External::load(path)?;
+                let holders = Holder::operators().chain([Holder::User(0)]);
+                let keys = Keyring::create(data.join("keys"), holders)?;
+                (Network::External(Box::new(external)), keys)
+            }
+        };
+        Ok(Layout { data: data.to_owned(), ports, network, keys })
     }
 
     /// Shows the screen and waits for the end.
-    async fn live(
-        &self,
-        layout: &Layout,
-        screen: &Screen,
-        output: Output,
-        (chains, services): (&Supervisor, &Supervisor),
-    ) -> eyre::Result<()> {
-        let pointer = Pointer {
-            data_dir: layout.data().to_owned(),
-            manifest: layout.manifest(),
-            api: format!("http://{}", layout.ports.api()),
-            relayer: format!("http://{}", layout.internal(Role::Relayer)),
-        };
-        pointer.save().wrap_err("cannot remember where the system is")?;
-        output.result(screen, screen)?;
-        let failed = async {
-            tokio::select! {
-                () = chains.failed() => {}
-                () = services.failed() => {}
-            }
-        };
-        let end = self.life.wait(failed).await;
+    async fn live(&self, system: &System, manifest: &Manifest, output: Output) -> eyre::Result<()> {
+        let screen = Screen::new(system.layout(), manifest)?;
+        let pointer = Pointer::to(system.layout());
+        if let Err(error) = pointer.save() {
+            Output::remark(format_args!(
+                "other commands will need --api and --manifest: cannot remember this system: {error}"
+            ));
+        }
+        output.result(&screen, &screen)?;
+        let end = self.life.wait(system.failed()).await;
         pointer.forget()?;
         end
     }
 }
 
-/// Brings everything up, from nothing to healthy.
-async fn begin(
-    layout: &Layout,
-    chains: &Supervisor,
-    services: &Supervisor,
-) -> eyre::Result<Screen> {
-    let progress = Progress(Instant::now());
-    progress.step("building the on-chain programs (a minute or two the first time)");
-    tokio::task::spawn_blocking(Programs::load_or_build).await??;
+/// Where everything is kept: given, or temporary.
+enum DataDir {
+    Given(PathBuf),
+    Temporary(TempDir),
+}
 
-    progress.step(&format!("starting {} chains", layout.chains));
-    write_devnet(layout)?;
-    chains.start(child(layout, Role::Devnet));
-    local::wait_for_chains(layout, chains, CHAINS_WITHIN).await?;
-
-    progress.step("deploying the contracts");
-    let manifest = local::deploy(layout).await?;
-    local::mint_test_tokens(&manifest).await?;
-
-    local::write_all(layout, &manifest)?;
-    progress.step("starting validators, relayer, solvers and aggregator");
-    let mut endpoints = Vec::new();
-    for role in Role::services() {
-        services.start(child(layout, role));
-        endpoints.push(Endpoint { name: role.to_string(), admin: layout.admin(role) });
+impl DataDir {
+    fn new(given: Option<&Path>) -> eyre::Result<Self> {
+        Ok(match given {
+            Some(folder) if folder.is_file() => {
+                bail!("the data folder {} is a file", folder.display())
+            }
+            Some(folder) => Self::Given(std::path::absolute(folder)?),
+            None => Self::Temporary(tempfile::Builder::new().prefix("metalayer-").tempdir()?),
+        })
     }
-    local::wait_until_healthy(services, endpoints, HEALTHY_WITHIN, |name| {
-        progress.step(&format!("{name} is healthy"));
-    })
-    .await?;
-    Ok(Screen::new(layout, &manifest))
-}
 
-fn child(layout: &Layout, role: Role) -> ChildSpec {
-    let arguments = vec![
-        role.command().into(),
-        "--config".into(),
-        layout.config(role).into(),
-        "--stop-with-stdin".into(),
-    ];
-    ChildSpec { name: role.to_string(), arguments }
-}
-
-fn write_devnet(layout: &Layout) -> eyre::Result<()> {
-    let path = layout.config(Role::Devnet);
-    let mut table = toml::Table::new();
-    table.insert("chains".into(), i64::from(layout.chains).into());
-    table.insert("port_base".into(), i64::from(layout.ports.rpc_base()).into());
-    table.insert("block_time".into(), humantime::format_duration(BLOCK_TIME).to_string().into());
-    table.insert("finalized_lag".into(), FINALIZED_LAG.cast_signed().into());
-    table.insert("data_dir".into(), layout.state(Role::Devnet).display().to_string().into());
-    fs::write(&path, table.to_string()).wrap_err_with(|| path.display().to_string())
+    fn path(&self) -> &Path {
+        match self {
+            Self::Given(folder) => folder,
+            Self::Temporary(folder) => folder.path(),
+        }
+    }
 }
 
 /// Tells a person at stderr what is being done, with the time since the start.

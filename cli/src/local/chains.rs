@@ -9,9 +9,9 @@ use alloy::{
 use chain::{ChainClient, Manifest, client::ClientOptions, manifest::ChainManifest};
 use devnet::genesis::DEV_ADDRESSES;
 use eyre::bail;
+use futures::future::try_join_all;
 use protocol::{abi::erc20, ids::ChainId};
 use tokio::time::{Instant, sleep};
-use url::Url;
 
 use super::{
     layout::{Layout, MNEMONIC, Role, TEST_TOKEN_DECIMALS},
@@ -36,8 +36,7 @@ pub(crate) async fn wait_for_chains(
 ) -> eyre::Result<()> {
     let deadline = Instant::now() + bound;
     let options = ClientOptions { retries: 0, ..ClientOptions::default() };
-    for (chain_id, address) in layout.rpcs() {
-        let url: Url = format!("http://{address}").parse()?;
+    for (chain_id, url) in layout.rpcs()? {
         let client = ChainClient::new(ChainId(chain_id), &[url], options.clone())?;
         while let Err(error) = client.check_chain_id().await {
             let name = Role::Devnet.to_string();
@@ -52,24 +51,40 @@ pub(crate) async fn wait_for_chains(
     Ok(())
 }
 
-/// Gives every account that needs them test tokens, on every chain, unless it has some.
+/// Gives solvers and users of the development mnemonic test tokens, on every chain, unless they
+/// have some.
 ///
 /// # Errors
 /// A chain cannot be asked, or a mint fails.
 pub async fn mint_test_tokens(manifest: &Manifest) -> eyre::Result<()> {
-    for (_, chain) in manifest.iter() {
-        let Some(token) = chain.contracts.test_token else { continue };
+    let holders = DEV_ADDRESSES.get(TOKEN_HOLDERS).unwrap_or_default();
+    give_test_tokens(manifest, &account(0)?, holders).await
+}
+
+/// Gives every one of `holders` test tokens at the cost of `payer`, on every chain, unless they have
+/// some.
+///
+/// # Errors
+/// A chain cannot be asked, or a mint fails.
+pub async fn give_test_tokens(
+    manifest: &Manifest,
+    payer: &PrivateKeySigner,
+    holders: &[Address],
+) -> eyre::Result<()> {
+    let amount = U256::from(TOKENS_EACH) * U256::from(10).pow(U256::from(TEST_TOKEN_DECIMALS));
+    let on_chain = async |chain: &ChainManifest| -> eyre::Result<()> {
+        let Some(token) = chain.contracts.test_token else { return Ok(()) };
         let client = client(chain)?;
-        let amount = U256::from(TOKENS_EACH) * U256::from(10).pow(U256::from(TEST_TOKEN_DECIMALS));
         let mut calls = Vec::new();
-        for account in DEV_ADDRESSES.get(TOKEN_HOLDERS).unwrap_or_default() {
+        for account in holders {
             let balance = erc20::balanceOfCall { account: *account };
             if client.call(token, &balance, BlockId::latest()).await?.is_zero() {
                 calls.push(mint(token, *account, amount));
             }
         }
-        Wallet::new(account(0)?, client).send_all(calls).await?;
-    }
+        Wallet::new(payer.clone(), client).send_all(calls).await
+    };
+    try_join_all(manifest.chains.values().map(on_chain)).await?;
     Ok(())
 }
 

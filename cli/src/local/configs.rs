@@ -1,13 +1,14 @@
 use std::{
-    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 use chain::Manifest;
-use eyre::WrapErr;
 
-use super::layout::{Layout, MNEMONIC, Role, TEST_TOKEN_DECIMALS, VALIDATORS};
+use super::{
+    keys::{Holder, Keyring},
+    layout::{Role, TEST_TOKEN_DECIMALS},
+};
 
 /// Dollars for one ether in the fixed table of prices.
 const ETHER_PRICE: u64 = 3_000;
@@ -25,149 +26,199 @@ pub struct Place {
     pub admin: SocketAddr,
 }
 
-/// Writes the configuration of every service for this deployment.
-pub(crate) fn write_all(layout: &Layout, manifest: &Manifest) -> eyre::Result<()> {
-    let solvers: Vec<_> = Role::services()
-        .filter(|role| matches!(role, Role::Solver(_)))
-        .map(|role| (role.to_string(), format!("http://{}", layout.internal(role))))
-        .collect();
-    for role in Role::services() {
-        let place = layout.place(role);
-        let text = match role {
-            Role::Validator(index) => validator(&place, index),
-            Role::Relayer => relayer(&place),
-            Role::Solver(index) => solver(&place, manifest, index),
-            Role::Aggregator => aggregator(&place, manifest, &solvers),
-            Role::Devnet => continue,
-        };
-        let path = layout.config(role);
-        fs::write(&path, text).wrap_err_with(|| path.display().to_string())?;
-    }
-    Ok(())
+/// What the configurations of a system have in common.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// Whose keys sign.
+    pub keys: Keyring,
+    /// Where the databases are.
+    pub databases: Databases,
+    /// What validators announce: `listen`, or a URL of each.
+    pub announce: Announce,
 }
 
-/// Configuration file of a validator operator, counted from 0, with a key for each tier.
-pub fn validator(place: &Place, index: u16) -> String {
-    let account = Role::Validator(index).account();
-    format!(
-        "manifest = {manifest}\n\
+/// Where the databases of the services are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Databases {
+    /// A file in each service's folder.
+    Files,
+    /// One of each service's own on a PostgreSQL server of this name; the password comes from the
+    /// environment.
+    Postgres(&'static str),
+}
+
+/// Where relayers are told to find a validator's signatures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Announce {
+    /// Where it listens.
+    Listen,
+    /// At the host of its own name.
+    Host,
+}
+
+impl Setting {
+    /// Everything on this machine.
+    pub const fn local(keys: Keyring) -> Self {
+        Self { keys, databases: Databases::Files, announce: Announce::Listen }
+    }
+
+    /// The configuration of a service, `None` for what is no service.
+    pub(crate) fn config(
+        &self,
+        role: Role,
+        place: &Place,
+        manifest: &Manifest,
+        solvers: &[(String, String)],
+    ) -> Option<String> {
+        Some(match role {
+            Role::Validator(index) => self.validator(place, index),
+            Role::Relayer => self.relayer(place),
+            Role::Solver(index) => self.solver(place, manifest, index),
+            Role::Aggregator => self.aggregator(place, manifest, solvers),
+            Role::Devnet => return None,
+        })
+    }
+
+    /// URL of a service's database as a TOML string.
+    fn database(&self, place: &Place, role: Role) -> String {
+        toml_string(&match self.databases {
+            Databases::Files => format!("sqlite:{}", place.state.join("state.db").display()),
+            Databases::Postgres(host) => {
+                format!("postgres://metalayer@{host}/{}", role.database_name())
+            }
+        })
+    }
+
+    /// Reference to a key as a TOML string.
+    fn key(&self, holder: Holder) -> String {
+        toml_string(&self.keys.reference(holder))
+    }
+
+    /// Configuration file of a validator operator, counted from 0, with a key for each tier.
+    pub fn validator(&self, place: &Place, index: u16) -> String {
+        let role = Role::Validator(index);
+        let announce = match self.announce {
+            Announce::Listen => "listen".to_owned(),
+            Announce::Host => format!("http://{role}:{}/", place.listen.port()),
+        };
+        format!(
+            "manifest = {manifest}\n\
          database = {database}\n\
          storage = {storage}\n\
          listen = \"{listen}\"\n\
          admin = \"{admin}\"\n\
-         announce = \"listen\"\n\
+         announce = \"{announce}\"\n\
          \n\
          [keys]\n\
          instant = {instant}\n\
          finalized = {finalized}\n",
-        manifest = quoted(&place.manifest),
-        database = place.database(),
-        storage = quoted(&place.state.join("checkpoints")),
-        listen = place.listen,
-        admin = place.admin,
-        instant = key(account),
-        finalized = key(account + u32::from(VALIDATORS)),
-    )
-}
+            manifest = quoted(&place.manifest),
+            database = self.database(place, role),
+            storage = quoted(&place.state.join("checkpoints")),
+            listen = place.listen,
+            admin = place.admin,
+            instant = self.key(Holder::Instant(index)),
+            finalized = self.key(Holder::Finalized(index)),
+        )
+    }
 
-/// Configuration file of the relayer.
-pub fn relayer(place: &Place) -> String {
-    format!(
-        "manifest = {manifest}\n\
+    /// Configuration file of the relayer.
+    pub fn relayer(&self, place: &Place) -> String {
+        format!(
+            "manifest = {manifest}\n\
          database = {database}\n\
          listen = \"{listen}\"\n\
          admin = \"{admin}\"\n\
          signers = [{key}]\n\
          allow_private_addresses = true\n",
-        manifest = quoted(&place.manifest),
-        database = place.database(),
-        listen = place.listen,
-        admin = place.admin,
-        key = key(Role::Relayer.account()),
-    )
-}
+            manifest = quoted(&place.manifest),
+            database = self.database(place, Role::Relayer),
+            listen = place.listen,
+            admin = place.admin,
+            key = self.key(Holder::Relayer),
+        )
+    }
 
-/// Configuration file of a solver, counted from 0, with a wallet on every chain.
-pub fn solver(place: &Place, manifest: &Manifest, index: u16) -> String {
-    let mut text = format!(
-        "environment = \"development\"\n\
+    /// Configuration file of a solver, counted from 0, with a wallet on every chain.
+    pub fn solver(&self, place: &Place, manifest: &Manifest, index: u16) -> String {
+        let mut text = format!(
+            "environment = \"development\"\n\
          manifest = {manifest}\n\
          database = {database}\n\
          api_listen = \"{api}\"\n\
          admin_listen = \"{admin}\"\n",
-        manifest = quoted(&place.manifest),
-        database = place.database(),
-        api = place.listen,
-        admin = place.admin,
-    );
-    for (_, chain) in manifest.iter() {
-        let id = chain.chain_id.0;
-        text += &format!(
-            "\n[chains.{id}]\nwallets = [{wallet}]\nnative = \"ETH\"\nconfirm = \"blocks(1)\"\n",
-            wallet = key(Role::Solver(index).account()),
+            manifest = quoted(&place.manifest),
+            database = self.database(place, Role::Solver(index)),
+            api = place.listen,
+            admin = place.admin,
         );
-        if let Some(token) = chain.contracts.test_token {
+        for (_, chain) in manifest.iter() {
+            let id = chain.chain_id.0;
             text += &format!(
-                "\n[chains.{id}.tokens.TT]\naddress = \"{token}\"\ndecimals = {TEST_TOKEN_DECIMALS}\n"
+                "\n[chains.{id}]\nwallets = [{wallet}]\nnative = \"ETH\"\nconfirm = \"blocks(1)\"\n",
+                wallet = self.key(Holder::Solver(index)),
             );
+            if let Some(token) = chain.contracts.test_token {
+                text += &format!(
+                    "\n[chains.{id}.tokens.TT]\naddress = \"{token}\"\ndecimals = {TEST_TOKEN_DECIMALS}\n"
+                );
+            }
         }
-    }
-    text += &format!(
-        "\n[prices]\nminimum_sources = 1\n\
+        text += &format!(
+            "\n[prices]\nminimum_sources = 1\n\
          \n[[prices.sources]]\nname = \"table\"\nkind = \"fixed\"\n\
          prices = {{ ETH = \"{ETHER_PRICE}\", TT = \"1\" }}\n\
          \n[[routes]]\nleast_profit = \"0\"\nmargin_bps = 5\nlargest = \"50000\"\n\
          \n[limits]\nexposure = \"10000000\"\nin_flight_per_creator = 10000\n\
          \n[tiers]\ninstant = \"10s\"\nfinalized = \"30s\"\npause = \"0s\"\nmargin = \"30s\"\n\
          fill = \"10s\"\n\
-         \n[batches]\nlongest_wait = \"5s\"\nwithdrawal_wait = \"2s\"\n"
-    );
-    text
-}
+         \n[batches]\nlongest_wait = \"5s\"\nwithdrawal_wait = \"250ms\"\n"
+        );
+        text
+    }
 
-/// Configuration file of the aggregator, with the names and base URLs of the solvers.
-pub fn aggregator(place: &Place, manifest: &Manifest, solvers: &[(String, String)]) -> String {
-    let mut text = format!(
-        "listen = \"{listen}\"\n\
+    /// Configuration file of the aggregator, with the names and base URLs of the solvers.
+    pub fn aggregator(
+        &self,
+        place: &Place,
+        manifest: &Manifest,
+        solvers: &[(String, String)],
+    ) -> String {
+        let mut text = format!(
+            "listen = \"{listen}\"\n\
          admin = \"{admin}\"\n\
          manifest = {manifest}\n\
          database = {database}\n\
-         integrity_key = \"a-key-of-the-local-system-and-of-no-other\"\n\
+         integrity_key = {integrity}\n\
          \n[patience]\ndeadline = \"5s\"\n",
-        listen = place.listen,
-        admin = place.admin,
-        manifest = quoted(&place.manifest),
-        database = place.database(),
-    );
-    for (name, url) in solvers {
-        text += &format!("\n[[solvers]]\nname = \"{name}\"\nurl = \"{url}\"\n");
-    }
-    for (_, chain) in manifest.iter() {
-        let id = chain.chain_id.0;
-        text += &format!(
-            "\n[[tokens]]\nchain_id = {id}\nsymbol = \"ETH\"\ndecimals = 18\nmicro_usd = {}\n",
-            ETHER_PRICE * 1_000_000
+            listen = place.listen,
+            admin = place.admin,
+            manifest = quoted(&place.manifest),
+            database = self.database(place, Role::Aggregator),
+            integrity = toml_string(&self.keys.integrity()),
         );
-        if let Some(token) = chain.contracts.test_token {
-            text += &format!(
-                "\n[[tokens]]\nchain_id = {id}\naddress = \"{token}\"\nsymbol = \"TT\"\n\
-                 decimals = {TEST_TOKEN_DECIMALS}\nmicro_usd = 1000000\n"
-            );
+        if self.databases == Databases::Files {
+            // One person on this machine is everybody.
+            text += "\n[admission]\nanonymous_per_second = 1000\n";
         }
+        for (name, url) in solvers {
+            text += &format!("\n[[solvers]]\nname = \"{name}\"\nurl = \"{url}\"\n");
+        }
+        for (_, chain) in manifest.iter() {
+            let id = chain.chain_id.0;
+            text += &format!(
+                "\n[[tokens]]\nchain_id = {id}\nsymbol = \"ETH\"\ndecimals = 18\nmicro_usd = {}\n",
+                ETHER_PRICE * 1_000_000
+            );
+            if let Some(token) = chain.contracts.test_token {
+                text += &format!(
+                    "\n[[tokens]]\nchain_id = {id}\naddress = \"{token}\"\nsymbol = \"TT\"\n\
+                 decimals = {TEST_TOKEN_DECIMALS}\nmicro_usd = 1000000\n"
+                );
+            }
+        }
+        text
     }
-    text
-}
-
-impl Place {
-    /// URL of the database as a TOML string.
-    fn database(&self) -> String {
-        toml_string(&format!("sqlite:{}", self.state.join("state.db").display()))
-    }
-}
-
-/// Reference to an account of the development mnemonic.
-fn key(account: u32) -> String {
-    toml_string(&format!("mnemonic:{account}:{MNEMONIC}"))
 }
 
 fn quoted(path: &Path) -> String {

@@ -11,7 +11,11 @@ use devnet::genesis::DEV_ADDRESSES;
 use protocol::ids::{ChainId, Domain};
 use url::Url;
 
-use super::layout::{Layout, MNEMONIC, VALIDATORS};
+use super::{
+    keys::{Holder, Keyring},
+    layout::{Layout, MNEMONIC, VALIDATORS},
+    network::External,
+};
 
 /// Validators that must agree.
 const THRESHOLD: u8 = 2;
@@ -20,15 +24,55 @@ const FIRST_INSTANT: usize = 1;
 /// First account of the mnemonic that signs the finalized tier.
 const FIRST_FINALIZED: usize = FIRST_INSTANT + VALIDATORS as usize;
 
-/// Deploys everything that is not there yet on the chains of the local system.
+/// Deploys everything that is not there yet on the chains of the system.
 pub(crate) async fn deploy(layout: &Layout) -> eyre::Result<Manifest> {
-    let mut chains = BTreeMap::new();
-    for (id, address) in layout.rpcs() {
-        chains.insert(id, format!("http://{address}").parse()?);
-    }
-    let manifest = deploy::apply(deployment(&chains, layout.manifest())).await?;
+    let config = match layout.external() {
+        Some(external) => external_deployment(external, &layout.keys, layout.manifest())?,
+        None => deployment(&layout.rpcs()?, layout.manifest()),
+    };
+    let manifest = deploy::apply(config).await?;
     manifest.save(layout.manifest())?;
     Ok(manifest)
+}
+
+/// The deployment on chains that somebody else runs: what their file leaves out is as in a local
+/// system, with the validators of `keys`.
+///
+/// # Errors
+/// A key cannot be read.
+pub fn external_deployment(
+    external: &External,
+    keys: &Keyring,
+    manifest: PathBuf,
+) -> eyre::Result<Config> {
+    let set = |holder: fn(u16) -> Holder| -> eyre::Result<ValidatorSet> {
+        let validators = (0..VALIDATORS).map(|index| keys.address(holder(index)));
+        Ok(ValidatorSet { validators: validators.collect::<Result<_, _>>()?, threshold: THRESHOLD })
+    };
+    let sets = BTreeMap::from([
+        (TierName::Instant, set(Holder::Instant)?),
+        (TierName::Finalized, set(Holder::Finalized)?),
+    ]);
+    let mut chains = external.chains.clone();
+    let names: Vec<_> = chains.keys().cloned().collect();
+    for (own, chain) in &mut chains {
+        chain.validators.clone_from(&sets);
+        for remote in names.iter().filter(|remote| *remote != own) {
+            chain.gas.entry(remote.clone()).or_default();
+        }
+    }
+    Ok(Config {
+        chains,
+        manifest,
+        deployer: external.funded.clone(),
+        owner: None,
+        guardian: None,
+        dev: true,
+        salt: external.salt.clone(),
+        test_token: external.test_token,
+        multicall: true,
+        hyperlane_dir: None,
+    })
 }
 
 /// The deployment of a local system on these chains: every contract, both tiers, the test token,

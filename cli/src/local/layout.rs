@@ -1,11 +1,16 @@
 use std::{
+    collections::BTreeMap,
     fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
+use url::Url;
+
 use super::{
     configs::Place,
+    keys::Keyring,
+    network::{External, Network},
     ports::{Ports, Taken, require_free},
 };
 
@@ -45,8 +50,10 @@ pub(crate) struct Layout {
     pub(crate) data: PathBuf,
     /// Where everything listens.
     pub(crate) ports: Ports,
-    /// How many chains there are.
-    pub(crate) chains: u16,
+    /// What it stands on.
+    pub(crate) network: Network,
+    /// Whose keys it signs with.
+    pub(crate) keys: Keyring,
 }
 
 impl Role {
@@ -70,6 +77,11 @@ impl Role {
         }
     }
 
+    /// Its database on a server that has one for each.
+    pub(crate) fn database_name(self) -> String {
+        self.to_string().replace('-', "_")
+    }
+
     /// Its place among the ports of its kind.
     const fn port_index(self) -> u16 {
         match self {
@@ -78,16 +90,6 @@ impl Role {
             Self::Solver(index) => 10 + index,
             Self::Validator(index) => 20 + index,
             Self::Devnet => 30,
-        }
-    }
-
-    /// The account of the mnemonic that it pays with, or signs the instant tier with.
-    pub(crate) const fn account(self) -> u32 {
-        match self {
-            Self::Devnet | Self::Aggregator => 0,
-            Self::Validator(index) => 1 + index as u32,
-            Self::Relayer => 7,
-            Self::Solver(index) => 8 + index as u32,
         }
     }
 }
@@ -103,15 +105,34 @@ impl fmt::Display for Role {
 }
 
 impl Layout {
-    /// The ids of the chains.
-    pub(crate) fn chain_ids(&self) -> impl Iterator<Item = u64> + use<> {
-        (0..u64::from(self.chains)).map(|index| FIRST_CHAIN_ID + index)
+    /// Chain ids with their JSON-RPC URLs.
+    pub(crate) fn rpcs(&self) -> eyre::Result<BTreeMap<u64, Url>> {
+        match &self.network {
+            Network::Embedded { chains } => (0..*chains)
+                .map(|index| {
+                    let url = format!("http://{}", self.ports.rpc(index)).parse()?;
+                    Ok((FIRST_CHAIN_ID + u64::from(index), url))
+                })
+                .collect(),
+            Network::External(external) => {
+                let chains = external.chains.values();
+                let first = chains.filter_map(|chain| Some((chain.chain_id.0, chain.rpc.first()?)));
+                Ok(first.map(|(id, url)| (id, url.clone())).collect())
+            }
+        }
     }
 
-    /// Chain ids with their JSON-RPC addresses.
-    pub(crate) fn rpcs(&self) -> impl Iterator<Item = (u64, SocketAddr)> + use<> {
-        let ports = self.ports;
-        self.chain_ids().zip((0..self.chains).map(move |index| ports.rpc(index)))
+    /// The chains that somebody else runs, if it stands on such.
+    pub(crate) fn external(&self) -> Option<&External> {
+        match &self.network {
+            Network::Embedded { .. } => None,
+            Network::External(external) => Some(external),
+        }
+    }
+
+    /// Names of the roles that serve the chains.
+    pub(crate) fn service_names(&self) -> Vec<String> {
+        Role::services().map(|role| role.to_string()).collect()
     }
 
     /// Configuration file of a role.
@@ -162,8 +183,11 @@ impl Layout {
 
     /// Checks that every port of the system is free.
     pub(crate) fn require_free_ports(&self) -> Result<(), Taken> {
-        for (chain_id, address) in self.rpcs() {
-            require_free(address, &format!("RPC of chain {chain_id}"))?;
+        if let Network::Embedded { chains } = self.network {
+            for index in 0..chains {
+                let chain_id = FIRST_CHAIN_ID + u64::from(index);
+                require_free(self.ports.rpc(index), &format!("RPC of chain {chain_id}"))?;
+            }
         }
         require_free(self.ports.api(), "API of the aggregator")?;
         for role in Role::services() {

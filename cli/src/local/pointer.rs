@@ -2,6 +2,11 @@ use std::{fs, io, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::{
+    keys::{Holder, Keyring},
+    layout::{Layout, Role},
+};
+
 /// The local system that was started last, so that other commands find it without being told.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Pointer {
@@ -13,9 +18,27 @@ pub(crate) struct Pointer {
     pub(crate) api: String,
     /// Base URL of its relayer's status.
     pub(crate) relayer: String,
+    /// Whose money is moved by default, where that is no account of the development mnemonic.
+    #[serde(default)]
+    pub(crate) key: Option<String>,
 }
 
 impl Pointer {
+    /// Where this system is.
+    pub(crate) fn to(layout: &Layout) -> Self {
+        let key = match &layout.keys {
+            Keyring::Development => None,
+            Keyring::Files(_) => Some(layout.keys.reference(Holder::User(0))),
+        };
+        Self {
+            data_dir: layout.data().to_owned(),
+            manifest: layout.manifest(),
+            api: format!("http://{}", layout.ports.api()),
+            relayer: format!("http://{}", layout.internal(Role::Relayer)),
+            key,
+        }
+    }
+
     /// Remembers this system.
     pub(crate) fn save(&self) -> io::Result<()> {
         let path = path()?;

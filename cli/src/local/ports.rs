@@ -1,4 +1,4 @@
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 
 /// Which ports a local system listens on, all on the loopback address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,11 @@ impl Ports {
     /// Four hundred ports from `base` on.
     pub(crate) const fn from_base(base: u16) -> Self {
         Self { rpc: base, api: base + SPAN, admin: base + 2 * SPAN, internal: base + 3 * SPAN }
+    }
+
+    /// The address that all of them are on.
+    pub(crate) const fn host(self) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::LOCALHOST)
     }
 
     /// JSON-RPC of the chain with this index.
@@ -69,7 +74,7 @@ pub(crate) fn require_free(address: SocketAddr, purpose: &str) -> Result<(), Tak
 }
 
 const fn local(port: u16) -> SocketAddr {
-    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
 #[cfg(test)]

@@ -1,9 +1,15 @@
 use std::fmt;
 
 use chain::Manifest;
+use devnet::genesis::DEV_ADDRESSES;
 use serde::Serialize;
 
-use super::layout::{Layout, Role};
+use url::Url;
+
+use super::{
+    keys::{Holder, Keyring},
+    layout::{Layout, Role},
+};
 
 /// What a person needs to use the local system.
 #[derive(Debug, Clone, Serialize)]
@@ -39,7 +45,8 @@ struct RoleView {
 
 #[derive(Debug, Clone, Serialize)]
 struct AccountView {
-    index: usize,
+    /// How commands name it: an account's number, or a reference to its key.
+    name: String,
     address: String,
 }
 
@@ -47,14 +54,14 @@ struct AccountView {
 const FREE_ACCOUNTS: std::ops::Range<usize> = 10..13;
 
 impl Screen {
-    pub(crate) fn new(layout: &Layout, manifest: &Manifest) -> Self {
-        let rpcs: Vec<_> = layout.rpcs().collect();
+    pub(crate) fn new(layout: &Layout, manifest: &Manifest) -> eyre::Result<Self> {
+        let rpcs = layout.rpcs()?;
         let chains = manifest.iter().map(|(name, chain)| {
-            let rpc = rpcs.iter().find(|(id, _)| *id == chain.chain_id.0);
+            let rpc = rpcs.get(&chain.chain_id.0);
             ChainView {
                 chain_id: chain.chain_id.0,
                 name: name.to_owned(),
-                rpc: rpc.map(|(_, address)| format!("http://{address}")).unwrap_or_default(),
+                rpc: rpc.map(shown).unwrap_or_default(),
                 intent_source: chain.contracts.intent_source.to_string(),
                 inbox: chain.contracts.inbox.to_string(),
                 router: chain.contracts.router.to_string(),
@@ -65,11 +72,7 @@ impl Screen {
             }
         });
         let api = format!("http://{}", layout.ports.api());
-        let accounts = FREE_ACCOUNTS.filter_map(|index| {
-            let address = devnet::genesis::DEV_ADDRESSES.get(index)?.to_string();
-            Some(AccountView { index, address })
-        });
-        Self {
+        Ok(Self {
             chains: chains.collect(),
             api_docs: format!("{api}/docs"),
             api,
@@ -81,7 +84,29 @@ impl Screen {
                     url: format!("http://{}/metrics", layout.admin(role)),
                 })
                 .collect(),
-            accounts: accounts.collect(),
+            accounts: accounts(&layout.keys)?,
+        })
+    }
+}
+
+/// A URL as people write it, without anything secret that it may hold.
+fn shown(url: &Url) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
+}
+
+fn accounts(keys: &Keyring) -> eyre::Result<Vec<AccountView>> {
+    match keys {
+        Keyring::Development => Ok(FREE_ACCOUNTS
+            .filter_map(|index| {
+                let address = DEV_ADDRESSES.get(index)?.to_string();
+                Some(AccountView { name: format!("--account {index}"), address })
+            })
+            .collect()),
+        Keyring::Files(_) => {
+            let user = Holder::User(0);
+            let name = format!("--key {}", keys.reference(user));
+            Ok(vec![AccountView { name, address: keys.address(user)?.to_string() }])
         }
     }
 }
@@ -108,9 +133,9 @@ impl fmt::Display for Screen {
         writeln!(f, "\nAPI       {}  (documentation: {})", self.api, self.api_docs)?;
         writeln!(f, "manifest  {}", self.manifest)?;
         writeln!(f, "logs      {}", self.logs)?;
-        writeln!(f, "\nfunded accounts of the development mnemonic (never for real money)")?;
+        writeln!(f, "\nfunded accounts; `send` uses the first")?;
         for account in &self.accounts {
-            writeln!(f, "  {}  {}", account.index, account.address)?;
+            writeln!(f, "  {}  {}", account.address, account.name)?;
         }
         let ids: Vec<_> = self.chains.iter().map(|chain| chain.chain_id.to_string()).collect();
         if let [origin, destination, ..] = ids.as_slice() {

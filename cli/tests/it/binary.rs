@@ -1,5 +1,6 @@
 use std::{
     io::{BufRead, BufReader},
+    net::TcpListener,
     process::{Child, ChildStdin, Command, Output, Stdio},
     sync::mpsc,
     thread,
@@ -7,7 +8,7 @@ use std::{
 };
 
 use eyre::{OptionExt, WrapErr, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Long enough on a loaded machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
@@ -20,11 +21,38 @@ pub(crate) fn metalayer(arguments: &[&str], home: &std::path::Path) -> Command {
 }
 
 /// Runs a command to its end and reads its JSON result.
-pub(crate) fn json(command: &mut Command) -> eyre::Result<Value> {
+pub(crate) fn result(command: &mut Command) -> eyre::Result<Value> {
     let Output { status, stdout, stderr } = command.output()?;
     let complaint = String::from_utf8_lossy(&stderr);
     ensure!(status.success(), "{status}\n{complaint}");
     serde_json::from_slice(&stdout).wrap_err_with(|| complaint.into_owned())
+}
+
+/// What a command says when it must fail.
+pub(crate) fn complaint(command: &mut Command) -> eyre::Result<String> {
+    let output = command.output()?;
+    let complaint = String::from_utf8(output.stderr)?;
+    ensure!(!output.status.success(), "it succeeded: {complaint}");
+    ensure!(output.stdout.is_empty(), "stdout is for results");
+    Ok(complaint)
+}
+
+/// The result of a JSON-RPC call.
+pub(crate) fn rpc(url: &str, method: &str, params: &Value) -> eyre::Result<Value> {
+    let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+    let client = reqwest::Client::new();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let answer: Value = runtime.block_on(async {
+        client.post(url).json(&request).send().await?.error_for_status()?.json().await
+    })?;
+    ensure!(answer.get("error").is_none(), "{method}: {answer}");
+    Ok(answer["result"].clone())
+}
+
+/// The first of 400 ports of which the ones in use are likely free: around one that is.
+pub(crate) fn free_base() -> eyre::Result<u16> {
+    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    Ok(port.clamp(2_000, 60_000))
 }
 
 /// A command that runs until its standard input closes. Dropping it kills it.

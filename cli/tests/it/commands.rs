@@ -2,12 +2,12 @@ use std::net::TcpListener;
 
 use eyre::OptionExt;
 
-use crate::binary::{Running, json, metalayer};
+use crate::binary::{Running, metalayer, result};
 
 #[test]
 fn build_reports_every_program_within_its_limit() -> eyre::Result<()> {
     let home = tempfile::tempdir()?;
-    let result = json(&mut metalayer(&["build", "--json"], home.path()))?;
+    let result = result(&mut metalayer(&["build", "--json"], home.path()))?;
     let programs = result["programs"].as_array().ok_or_eyre("no programs")?;
     assert!(programs.len() >= 9, "{result}");
     for program in programs {
@@ -41,7 +41,7 @@ fn devnet_prints_its_chains_and_frees_their_ports() -> eyre::Result<()> {
 fn bench_chain_measures_everything_it_names() -> eyre::Result<()> {
     let home = tempfile::tempdir()?;
     let arguments = ["bench", "chain", "--blocks", "100", "--transactions", "20", "--json"];
-    let report = json(&mut metalayer(&arguments, home.path()))?;
+    let report = result(&mut metalayer(&arguments, home.path()))?;
     let mut figures = vec![&report["start"]["seconds"], &report["memory"]["seconds"]];
     let calls = report["calls"].as_array().ok_or_eyre("no calls")?;
     figures.extend(calls.iter().map(|call| &call["warm_seconds"]));

@@ -1,9 +1,14 @@
-use std::{fs, net::TcpListener, path::Path, process::Command};
+use std::{
+    fs,
+    net::TcpListener,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use eyre::{OptionExt, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::binary::{Running, json, metalayer};
+use crate::binary::{PATIENCE, Running, free_base, metalayer, result, rpc};
 
 /// Roles that are killed while money is on its way. The chains are the ground they stand on.
 const ROLES: [&str; 7] =
@@ -30,9 +35,9 @@ fn up_bridges_survives_kills_and_stops_cleanly() -> eyre::Result<()> {
     assert_eq!(sent["order"]["state"], "settled", "{sent}");
 
     let id = sent["order"]["id"].as_str().ok_or_eyre("no id")?.to_owned();
-    let status = json(&mut metalayer(&["status", &id, "--json"], home.path()))?;
+    let status = result(&mut metalayer(&["status", &id, "--json"], home.path()))?;
     assert_eq!(status["id"], sent["order"]["id"]);
-    let history = json(&mut metalayer(&["history", "--json"], home.path()))?;
+    let history = result(&mut metalayer(&["history", "--json"], home.path()))?;
     assert_eq!(history["orders"].as_array().map(Vec::len), Some(2), "{history}");
 
     up.stop()?;
@@ -40,19 +45,76 @@ fn up_bridges_survives_kills_and_stops_cleanly() -> eyre::Result<()> {
     Ok(())
 }
 
+/// Longer than any deadline that a quote gives, in seconds.
+const A_DAY: u64 = 86_400;
+
+#[test]
+fn what_nobody_fills_comes_back_and_a_restart_keeps_everything() -> eyre::Result<()> {
+    let home = tempfile::tempdir()?;
+    let data = home.path().join("data").display().to_string();
+    let port_base = free_base()?.to_string();
+    let start = || {
+        let arguments = ["up", "--data-dir", &data, "--port-base", &port_base, "--json"];
+        Running::start(metalayer(&arguments, home.path()).arg("--stop-with-stdin"))
+    };
+
+    let up = start()?;
+    let chains = up.result["chains"].as_array().ok_or_eyre("no chains")?.clone();
+    let url = |index: usize| chains[index]["rpc"].as_str().unwrap_or_default().to_owned();
+    // Nothing is mined at the destination, so that the fill waits until it is too late.
+    rpc(&url(1), "devnet_pause", &json!([]))?;
+    let sending = metalayer(&["send", "0.1", "ETH", "--json"], home.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    wait_for_orders(home.path(), 1)?;
+    for url in [url(1), url(0)] {
+        rpc(&url, "evm_increaseTime", &json!([A_DAY]))?;
+    }
+    rpc(&url(0), "evm_mine", &json!([]))?;
+    let output = sending.wait_with_output()?;
+    let told = String::from_utf8(output.stderr)?;
+    assert!(!output.status.success(), "nothing arrived, so it has failed: {told}");
+    let refunded: Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!(refunded["order"]["state"], "refunded", "{refunded}\n{told}");
+    rpc(&url(1), "devnet_resume", &json!([]))?;
+    up.stop()?;
+
+    let up = start()?;
+    let history = result(&mut metalayer(&["history", "--json"], home.path()))?;
+    assert_eq!(history["orders"][0]["state"], "refunded", "{history}");
+    let sent = send(home.path(), &["0.1", "ETH"])?;
+    assert_eq!(sent["order"]["state"], "settled", "{sent}");
+    up.stop()
+}
+
+/// Waits until the default account has this many orders.
+fn wait_for_orders(home: &Path, count: usize) -> eyre::Result<()> {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    loop {
+        let history = result(&mut metalayer(&["history", "--json"], home))?;
+        let is_funded = |order: &Value| order["state"] == "funded";
+        let orders = history["orders"].as_array().ok_or_eyre("no orders")?;
+        if orders.iter().filter(|order| is_funded(order)).count() >= count {
+            return Ok(());
+        }
+        ensure!(std::time::Instant::now() < deadline, "waited for orders: {history}");
+    }
+}
+
 /// Sends with the system that is up. A quote may fail while roles come back, so it is asked for
 /// until there is one: nothing was sent before that.
 fn send(home: &Path, what: &[&str]) -> eyre::Result<Value> {
-    let deadline = std::time::Instant::now() + crate::binary::PATIENCE;
+    let deadline = std::time::Instant::now() + PATIENCE;
     loop {
-        let quoted = json(&mut metalayer(&[&["quote", "--json"], what].concat(), home));
+        let quoted = result(&mut metalayer(&[&["quote", "--json"], what].concat(), home));
         match quoted {
             Ok(_) => break,
             Err(error) if std::time::Instant::now() > deadline => return Err(error),
             Err(_) => std::thread::yield_now(),
         }
     }
-    json(&mut metalayer(&[&["send", "--json"], what].concat(), home))
+    result(&mut metalayer(&[&["send", "--json"], what].concat(), home))
 }
 
 fn kill(data: &Path, role: &str) -> eyre::Result<()> {
@@ -60,10 +122,4 @@ fn kill(data: &Path, role: &str) -> eyre::Result<()> {
     let status = Command::new("kill").args(["-9", pid.trim()]).status()?;
     ensure!(status.success(), "cannot kill {role}");
     Ok(())
-}
-
-/// The first of 400 ports of which the ones in use are likely free: around one that is.
-fn free_base() -> eyre::Result<u16> {
-    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    Ok(port.clamp(2_000, 60_000))
 }

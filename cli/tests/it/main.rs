@@ -1,5 +1,10 @@
 //! The binary itself: what it prints, what it starts, and how that ends.
 
 mod binary;
+mod chaos;
 mod commands;
+mod documents;
+mod export;
 mod local_system;
+mod network;
+mod refusals;

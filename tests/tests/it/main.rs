@@ -1,5 +1,8 @@
 //! Cases over a whole system of chains, contracts and services.
 
+mod competition;
+mod faults;
 mod refund;
+mod reorgs;
 mod resilience;
 mod transfer;
