@@ -1,6 +1,7 @@
 use std::{
     fmt::Display,
     io::{self, IsTerminal, Write},
+    time::{Duration, SystemTime},
 };
 
 use eyre::Report;
@@ -51,6 +52,12 @@ impl Output {
         }
         Self::remark(format_args!("error: {}", texts.join("\n  because: ")));
     }
+}
+
+/// Seconds since 1970 as people write them.
+pub(crate) fn time(seconds: u64) -> String {
+    let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
+    at.map_or_else(|| seconds.to_string(), |at| humantime::format_rfc3339_seconds(at).to_string())
 }
 
 /// Rows under headings, in columns as wide as their widest cell.

@@ -1,17 +1,17 @@
-use alloy::{
-    primitives::{Address, U256, utils::parse_units},
-    signers::local::PrivateKeySigner,
-};
+use alloy::{primitives::Address, signers::local::PrivateKeySigner};
 use api::{
     Client,
     aggregator::{AmountRequest, Preference, Quote, QuoteRequest, Security, Token},
 };
 use chain::{KeySource, Manifest};
 use clap::ValueEnum;
-use eyre::{OptionExt, WrapErr, bail};
+use eyre::{OptionExt, bail, ensure};
 use url::Url;
 
-use crate::local::{self, Pointer};
+use crate::{
+    amounts,
+    local::{self, Pointer},
+};
 
 /// Where the aggregator listens unless told otherwise.
 const API: &str = "http://127.0.0.1:8080";
@@ -163,9 +163,10 @@ impl Transfer {
         let token_in = find(&tokens, origin, &self.token)?;
         let wanted = self.receive.as_ref().unwrap_or(&token_in.symbol);
         let token_out = find(&tokens, destination, wanted)?;
-        let amount: U256 = parse_units(&self.amount, token_in.decimals)
-            .wrap_err_with(|| format!("{:?} is no amount of {}", self.amount, token_in.symbol))?
-            .into();
+        let amount = amounts::parsed(&self.amount, &token_in)?;
+        if let Some(provider) = &self.provider {
+            require_provider(client, provider).await?;
+        }
         let request = QuoteRequest {
             origin_chain_id: origin,
             origin_token: token_in.address,
@@ -214,6 +215,13 @@ impl Resolved {
         }
         Ok(response.quotes)
     }
+}
+
+async fn require_provider(client: &Client, name: &str) -> eyre::Result<()> {
+    let providers = client.providers().await?.providers;
+    let known: Vec<_> = providers.iter().map(|provider| provider.name.as_str()).collect();
+    ensure!(known.contains(&name), "no provider {name:?}; there are {}", known.join(", "));
+    Ok(())
 }
 
 fn find(tokens: &[Token], chain_id: u64, name: &str) -> eyre::Result<Token> {

@@ -12,6 +12,7 @@ use alloy::{
 };
 use chain::{ChainClient, client::Error};
 use eyre::{WrapErr, bail, ensure};
+use protocol::abi::erc20;
 use tokio::time::{Instant, sleep};
 
 /// Pause between two looks for a receipt.
@@ -75,6 +76,19 @@ impl Wallet {
             self.mined(hash).await?;
         }
         Ok(())
+    }
+
+    /// What the account has of a token, or of the native currency (the zero address).
+    ///
+    /// # Errors
+    /// The node does not say.
+    pub async fn balance_of(&self, token: Address) -> eyre::Result<U256> {
+        let account = self.address();
+        if token.is_zero() {
+            return Ok(self.client.balance(account, BlockNumberOrTag::Latest).await?);
+        }
+        let call = erc20::balanceOfCall { account };
+        Ok(self.client.call(token, &call, BlockNumberOrTag::Latest).await?)
     }
 
     /// The account's next nonce.

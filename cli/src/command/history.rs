@@ -5,7 +5,7 @@ use alloy::primitives::Address;
 use super::send::state_name;
 use crate::{
     Output,
-    output::Table,
+    output::{self, Table},
     transfer::{Account, System},
 };
 
@@ -40,10 +40,14 @@ impl History {
                 state_name(order.state).to_owned(),
                 order.origin_chain_id.to_string(),
                 order.destination_chain_id.to_string(),
-                order.created_at.to_string(),
+                output::time(order.created_at),
             ]);
         }
-        output.result(&page, &table)?;
+        if page.orders.is_empty() {
+            output.result(&page, format_args!("no orders of {creator}"))?;
+        } else {
+            output.result(&page, &table)?;
+        }
         if let Some(cursor) = &page.next_cursor {
             Output::remark(format_args!("more with --cursor {cursor}"));
         }

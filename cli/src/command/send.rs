@@ -11,7 +11,7 @@ use api::{
     Client,
     aggregator::{Order, OrderState, Quote, Security, Step},
 };
-use eyre::{OptionExt, WrapErr, bail};
+use eyre::{OptionExt, WrapErr, bail, ensure};
 use protocol::ids::ChainId;
 use serde::Serialize;
 use tokio::time::sleep;
@@ -68,6 +68,15 @@ impl Send {
         let (_, chain) =
             manifest.by_chain_id(origin).ok_or_eyre("the manifest lacks the origin")?;
         let wallet = Wallet::new(signer, local::client(chain)?);
+        let token = transfer.token_in.address;
+        let held = wallet.balance_of(token).await?;
+        ensure!(
+            held >= quote.amount_in.0,
+            "{} has {} on chain {origin}, the transfer takes {}",
+            wallet.address(),
+            amounts::shown(held, &transfer.token_in),
+            amounts::shown(quote.amount_in.0, &transfer.token_in)
+        );
         let begun = Instant::now();
         let receipt = execute(&wallet, &quote).await?;
         let submitted = client.submit(quote.clone(), Some(receipt.transaction_hash)).await?;

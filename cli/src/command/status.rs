@@ -5,7 +5,11 @@ use api::aggregator::Order;
 use eyre::{OptionExt, bail};
 
 use super::send::state_name;
-use crate::{Output, output::Table, transfer::System};
+use crate::{
+    Output,
+    output::{self, Table},
+    transfer::System,
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Status {
@@ -44,7 +48,7 @@ fn describe(order: &Order) -> String {
             format!("{}{removed}", state_name(event.state)),
             shown(event.chain_id.map(|id| id.to_string())),
             shown(event.block_number.map(|number| number.to_string())),
-            event.at.to_string(),
+            output::time(event.at),
             shown(event.transaction.map(|hash| hash.to_string())),
         ]);
     }

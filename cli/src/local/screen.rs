@@ -124,10 +124,10 @@ impl fmt::Display for Screen {
                 ("MetaProver (instant)", &chain.prover_instant),
                 ("MetaProver (finalized)", &chain.prover_finalized),
             ] {
-                writeln!(f, "  {what:<22}{address}")?;
+                writeln!(f, "  {what:<24}{address}")?;
             }
             if let Some(token) = &chain.test_token {
-                writeln!(f, "  {:<22}{token}", "test token (TT)")?;
+                writeln!(f, "  {:<24}{token}", "test token (TT)")?;
             }
         }
         writeln!(f, "\nAPI       {}  (documentation: {})", self.api, self.api_docs)?;
