@@ -68,32 +68,8 @@ mod tests {
 
     use super::*;
 
-    /// The documents that show commands.
-    const DOCUMENTS: [&str; 4] = [
-        include_str!("../../README.md"),
-        include_str!("../../CONTRIBUTING.md"),
-        include_str!("../../docs/architecture.md"),
-        include_str!("../../docs/operations/README.md"),
-    ];
-
     #[test]
     fn arguments_are_consistent() {
         Args::command().debug_assert();
-    }
-
-    #[test]
-    fn every_command_of_the_documents_is_one_of_ours() {
-        const RUN: &str = "$ cargo run --release --bin metalayer -- ";
-        let lines = DOCUMENTS.iter().flat_map(|text| text.lines());
-        let commands: Vec<_> = lines
-            .filter_map(|line| line.strip_prefix(RUN).or(line.strip_prefix("$ metalayer ")))
-            .collect();
-        assert!(commands.len() >= 4, "{commands:?}");
-        for command in commands {
-            let words = ["metalayer"].into_iter().chain(command.split_whitespace());
-            if let Err(error) = Args::try_parse_from(words) {
-                panic!("{command}: {error}");
-            }
-        }
     }
 }

@@ -49,10 +49,15 @@ pub(crate) fn rpc(url: &str, method: &str, params: &Value) -> eyre::Result<Value
     Ok(answer["result"].clone())
 }
 
-/// The first of 400 ports of which the ones in use are likely free: around one that is.
+/// The first of 400 ports of which those that a system takes are free. They lie below the ports
+/// that the kernel hands out, which come and go.
 pub(crate) fn free_base() -> eyre::Result<u16> {
-    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    Ok(port.clamp(2_000, 60_000))
+    const TAKEN: [std::ops::Range<u16>; 4] = [0..4, 100..101, 200..231, 300..331];
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    (0..100)
+        .map(|_| rand::random_range(40..=78) * 400)
+        .find(|base| TAKEN.iter().flat_map(Clone::clone).all(|offset| is_free(base + offset)))
+        .ok_or_eyre("no free ports")
 }
 
 /// A command that runs until its standard input closes. Dropping it kills it.

@@ -34,7 +34,7 @@ pub(crate) fn is_sound(folder: &Path) -> eyre::Result<()> {
             ensure!(file == Some(&format!("./secrets/{secret}")), "{name}: secret {secret}");
         }
     }
-    configurations_load(folder, &names)?;
+    configurations_load(folder, &names, &compose["secrets"])?;
     nothing_secret_is_written(folder)
 }
 
@@ -73,17 +73,21 @@ fn volumes_exist(folder: &Path, compose: &Yaml, service: &Yaml) -> eyre::Result<
 }
 
 /// Loads every configuration with the role's own reader, its files lying where containers see them.
-fn configurations_load(folder: &Path, names: &BTreeSet<&str>) -> eyre::Result<()> {
+fn configurations_load(folder: &Path, names: &BTreeSet<&str>, secrets: &Yaml) -> eyre::Result<()> {
     let sandbox = tempfile::tempdir()?;
     let etc = folder.display().to_string();
-    let secrets = sandbox.path().display().to_string();
-    fs::write(sandbox.path().join("integrity.key"), "k".repeat(32))?;
+    let keys = sandbox.path().display().to_string();
+    for secret in secrets.as_hash().into_iter().flat_map(|secrets| secrets.keys()) {
+        // Good for a key and for what binds quotes.
+        let name = secret.as_str().ok_or_eyre("a name")?;
+        fs::write(sandbox.path().join(name), "11".repeat(32))?;
+    }
     for entry in fs::read_dir(folder.join("config"))? {
         let path = entry?.path();
         let name = path.file_stem().and_then(|name| name.to_str()).ok_or_eyre("a name")?;
         ensure!(names.contains(name), "{name} has a configuration and no container");
         let text = fs::read_to_string(&path)?;
-        let local = text.replace("/etc/metalayer", &etc).replace("/run/secrets", &secrets);
+        let local = text.replace("/etc/metalayer", &etc).replace("/run/secrets", &keys);
         let file = sandbox.path().join(format!("{name}.toml"));
         fs::write(&file, local)?;
         match name.split('-').next() {

@@ -196,7 +196,7 @@ impl Follower {
         self.next_poll = Instant::now() + self.config.poll;
         match scan::scan(&self.client, &mut self.config, &self.cursor).await {
             Ok(batch) => Ok(batch),
-            Err(Error::Chain(error)) if error.is_retryable() => {
+            Err(Error::Chain(error)) if passes(&error) => {
                 tracing::warn!(follower = self.config.name, %error, "will try again");
                 metrics::counter!("chain_follower_errors_total", "kind" => error.label())
                     .increment(1);
@@ -215,6 +215,12 @@ impl Follower {
         }
         Ok(())
     }
+}
+
+/// Whether asking again later may help. Blocks and logs are there for everybody: a node that says otherwise has a bad
+/// moment (`internal error`, `header not found`), whatever code it gives it.
+const fn passes(error: &client::Error) -> bool {
+    error.is_retryable() || matches!(error, client::Error::Node { .. })
 }
 
 /// The remembered blocks, oldest first.
