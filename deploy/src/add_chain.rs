@@ -1,12 +1,21 @@
 //! One more chain, without a change to the code or to any entry of those that are there.
 
+use alloy::{
+    eips::BlockNumberOrTag,
+    primitives::{Address, Bytes, U256},
+    sol_types::SolCall,
+};
 use chain::Manifest;
+use futures::future::try_join_all;
+use protocol::abi::router;
 use serde::Serialize;
 
 use crate::{
-    apply::{Crew, Deployment, Error, open_journal},
+    apply::{Deployment, Error, Target, open_journal},
+    crew::Crew,
     fact::{Phase, Seen, Value},
-    record, verify,
+    record,
+    verify::Report,
 };
 
 /// Calls that the owner of an existing chain has to make, as one batch.
@@ -17,7 +26,7 @@ pub struct CallBatch {
     /// Its EIP-155 id.
     pub chain_id: u64,
     /// Who has to call.
-    pub from: alloy::primitives::Address,
+    pub from: Address,
     /// The calls, in order.
     pub calls: Vec<OwnerCall>,
 }
@@ -28,11 +37,11 @@ pub struct OwnerCall {
     /// What is true afterwards.
     pub what: String,
     /// Who is called.
-    pub to: alloy::primitives::Address,
+    pub to: Address,
     /// Wei sent along.
-    pub value: alloy::primitives::U256,
+    pub value: U256,
     /// Call data.
-    pub data: alloy::primitives::Bytes,
+    pub data: Bytes,
 }
 
 /// Who makes the changes on the chains that are there already.
@@ -49,13 +58,17 @@ pub enum Existing {
 pub struct Added {
     /// The deployment with the new chain.
     pub manifest: Manifest,
-    /// What is left to be done by owners; empty when the deployer did it.
+    /// What is left to be done by owners, of the new chain too; empty when the deployer did it and keeps it.
     pub calls: Vec<CallBatch>,
+    /// What the chains looked like in the end: all of them, or only the new one while the owners of the others have calls to
+    /// make.
+    pub report: Report,
 }
 
 impl Deployment {
     /// Deploys on the chain called `new` (part of the configuration by now), reads it back, and only then lets its messages
-    /// in on the others: router enrolment, modules, read modules and signers, gas prices, and no more.
+    /// in on the others: router enrolment, modules, read modules and signers, gas prices, and no more. In the end it is all
+    /// read back once more: see [`Added::report`].
     ///
     /// # Errors
     /// [`Error::Foreign`] when the codes at hand are not those of the deployment, [`Error::Unsound`] when a chain is not
@@ -63,17 +76,12 @@ impl Deployment {
     pub async fn add_chain(&self, new: &str, existing: Existing) -> Result<Added, Error> {
         self.recognise(new)?;
         let journal = open_journal(&self.config.manifest).await?;
-        let mut newcomer = None;
-        let mut others = Vec::new();
-        for (name, target, site) in self.sites() {
-            let crew = Crew::start(name, target, &journal, &self.signer, site.facts()).await?;
-            if name == new {
-                newcomer = Some((crew, target, site));
-            } else {
-                others.push(crew);
-            }
-        }
-        let Some((crew, target, site)) = newcomer else {
+        let crews = self.sites().map(|(name, target, site)| {
+            Crew::start(name, target, &journal, &self.signer, site.facts())
+        });
+        let (mut newcomer, others): (Vec<_>, Vec<_>) =
+            try_join_all(crews).await?.into_iter().partition(|crew| crew.name == new);
+        let Some(crew) = newcomer.pop() else {
             return Err(Error::NoSuchChain { chain: new.to_owned() });
         };
         for phase in [Phase::Deploy, Phase::Wire, Phase::Receive] {
@@ -82,27 +90,55 @@ impl Deployment {
         // Nobody is let in before it has been looked at.
         let early = [Phase::Deploy, Phase::Wire, Phase::Receive];
         crew.demand(&early).await?;
+        // Whatever is not about routes is as it was, or somebody has to look first.
+        try_join_all(others.iter().map(|other| other.demand(&[Phase::Deploy, Phase::Wire])))
+            .await?;
         let mut calls = Vec::new();
-        for other in &others {
-            // Whatever is not about routes is as it was, or somebody has to look first.
-            other.demand(&[Phase::Deploy, Phase::Wire]).await?;
-            match existing {
-                Existing::Change => other.finish(Phase::Receive).await?,
-                Existing::ListCalls => calls.extend(other.batch(self).await?),
+        match existing {
+            Existing::Change => {
+                try_join_all(others.iter().map(|other| other.finish(Phase::Receive))).await?;
+            }
+            Existing::ListCalls => {
+                for other in &others {
+                    calls.extend(other.batch(self).await?);
+                }
             }
         }
         crew.finish(Phase::Send).await?;
         if existing == Existing::Change {
-            for other in &others {
-                other.finish(Phase::Send).await?;
-            }
+            try_join_all(others.iter().map(|other| other.finish(Phase::Send))).await?;
         }
         crew.finish(Phase::HandOver).await?;
-        let report = verify::verify_chain(new, target, site).await?;
-        tracing::info!(chain = new, held = report.held, "added");
         let manifest = record::manifest(self).await?;
         manifest.save(&self.config.manifest)?;
-        Ok(Added { manifest, calls })
+        let report = match existing {
+            Existing::Change => self.verify().await?,
+            Existing::ListCalls => self.verify_one(new).await?,
+        };
+        calls.extend(self.acceptances(new).await?);
+        Ok(Added { manifest, calls, report })
+    }
+
+    /// What the owner of a chain has to accept.
+    async fn acceptances(&self, chain: &str) -> Result<Option<CallBatch>, Error> {
+        let owner = self.config.owner.unwrap_or_else(|| self.deployer());
+        let mut calls = Vec::new();
+        for (_, target, site) in self.sites().filter(|(name, ..)| *name == chain) {
+            for name in ["router", "ism", "read-ism"] {
+                let at = site.layout.program(name);
+                if owner_of(chain, target, at).await? != owner {
+                    calls.push(OwnerCall {
+                        what: format!("{name} belongs to its owner"),
+                        to: at,
+                        value: U256::ZERO,
+                        data: router::acceptOwnershipCall {}.abi_encode().into(),
+                    });
+                }
+            }
+        }
+        let chain_id = self.config.chains.get(chain).map_or(0, |chain| chain.chain_id.0);
+        let batch = CallBatch { chain: chain.to_owned(), chain_id, from: owner, calls };
+        Ok((!batch.calls.is_empty()).then_some(batch))
     }
 
     /// The chains that are there must be those that this program would deploy: other codes would lead to other addresses.
@@ -119,11 +155,19 @@ impl Deployment {
     }
 }
 
+/// Our contracts share the view.
+async fn owner_of(chain: &str, target: &Target, contract: Address) -> Result<Address, Error> {
+    let owner = target.client.call(contract, &router::ownerCall {}, BlockNumberOrTag::Latest);
+    owner.await.map_err(|cause| Error::Chain { chain: chain.to_owned(), cause })
+}
+
 impl Crew<'_> {
     /// Every fact of these phases holds.
     async fn demand(&self, phases: &[Phase]) -> Result<(), Error> {
-        for fact in self.facts.iter().filter(|fact| phases.contains(&fact.phase)) {
-            if let Seen::Otherwise(seen) = self.look(fact).await? {
+        let facts: Vec<_> = self.facts.iter().filter(|fact| phases.contains(&fact.phase)).collect();
+        let seen = self.look_at(&facts).await?;
+        for (fact, seen) in facts.into_iter().zip(seen) {
+            if let Seen::Otherwise(seen) = seen {
                 return Err(Error::Unsound {
                     chain: self.name.to_owned(),
                     what: fact.what.clone(),
@@ -138,16 +182,17 @@ impl Crew<'_> {
     async fn batch(&self, deployment: &Deployment) -> Result<Option<CallBatch>, Error> {
         let mut calls: Vec<OwnerCall> = Vec::new();
         let routes = [Phase::Receive, Phase::Send];
-        for fact in self.facts.iter().filter(|fact| routes.contains(&fact.phase)) {
-            let Some(remedy) = &fact.remedy else { continue };
-            if self.look(fact).await? == Seen::AsWanted {
+        let facts: Vec<_> = self.facts.iter().filter(|fact| routes.contains(&fact.phase)).collect();
+        let seen = self.look_at(&facts).await?;
+        for (fact, seen) in facts.into_iter().zip(seen) {
+            let Some(remedy) = fact.remedy.as_ref().filter(|_| seen != Seen::AsWanted) else {
                 continue;
-            }
+            };
             debug_assert!(matches!(remedy.value, Value::None), "routes cost nothing");
             let call = OwnerCall {
                 what: fact.what.clone(),
                 to: remedy.to,
-                value: alloy::primitives::U256::ZERO,
+                value: U256::ZERO,
                 data: remedy.data.clone(),
             };
             // One enrolment makes two facts true.

@@ -1,31 +1,29 @@
 //! Making a deployment true.
 //!
 //! Facts are looked at in order; what does not hold is remedied by a transaction of a journalled sender and looked at again.
-//! Killed at any point, the next run looks at the chains anew: what was done is seen to hold, what was signed is in the
+//! Chains are worked on at the same time, and so are the facts of one step, which need nothing of one another: a deployment
+//! takes about as many blocks as it has steps. Killed at any point, the next run looks at the chains anew: what was done is seen to hold, what was signed is in the
 //! journal and is sent again with the same nonce, nothing is deployed twice.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path};
 
 use alloy::{
     eips::BlockNumberOrTag,
-    primitives::{Address, B256, U256, keccak256},
+    primitives::{Address, B256},
     signers::local::PrivateKeySigner,
 };
 use chain::{
-    ChainClient, Db, FinalityRule, Manifest, Sender, client,
-    client::ClientOptions,
-    db, keys,
-    manifest::Error as ManifestError,
-    sender::{self, Request, SenderConfig},
+    ChainClient, Db, Manifest, client, client::ClientOptions, db, keys,
+    manifest::Error as ManifestError, sender,
 };
 use futures::future::{BoxFuture, try_join_all};
 use service::crash_point;
 use stylus_program::{Programs, ProgramsError};
 
 use crate::{
-    activation,
     config::{ChainConfig, Config, ConfigError},
-    fact::{Fact, Phase, Remedy, Seen, Value},
+    crew::Crew,
+    fact::Phase,
     facts::Site,
     hyperlane::{self, Artifacts},
     layout::{Codes, Layout},
@@ -126,7 +124,7 @@ pub enum Error {
     /// The codes at hand are not those of the deployment.
     #[error(
         "chain `{chain}` was deployed from other programs, under another salt or by another key: take the programs of that \
-         release (--programs)"
+         release (METALAYER_PROGRAMS=<folder>)"
     )]
     Foreign {
         /// The chain.
@@ -205,10 +203,10 @@ impl Deployment {
     /// [`Error`].
     pub async fn apply(&self) -> Result<Manifest, Error> {
         let journal = open_journal(&self.config.manifest).await?;
-        let mut crews = Vec::new();
-        for (name, target, site) in self.sites() {
-            crews.push(Crew::start(name, target, &journal, &self.signer, site.facts()).await?);
-        }
+        let crews = self.sites().map(|(name, target, site)| {
+            Crew::start(name, target, &journal, &self.signer, site.facts())
+        });
+        let crews = try_join_all(crews).await?;
         for phase in [Phase::Deploy, Phase::Wire, Phase::Receive, Phase::Send, Phase::HandOver] {
             try_join_all(crews.iter().map(|crew| crew.finish(phase))).await?;
             crash_point!("deploy.phase");
@@ -224,107 +222,6 @@ impl Deployment {
 pub(crate) async fn open_journal(manifest: &Path) -> Result<Db, Error> {
     let path = manifest.with_extension("journal.sqlite");
     Ok(Db::open(&format!("sqlite:{}", path.display())).await?)
-}
-
-/// Works on one chain.
-pub(crate) struct Crew<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) client: &'a ChainClient,
-    sender: Sender,
-    pub(crate) facts: Vec<Fact>,
-}
-
-impl<'a> Crew<'a> {
-    pub(crate) async fn start(
-        name: &'a str,
-        target: &'a Target,
-        journal: &Db,
-        signer: &PrivateKeySigner,
-        facts: Vec<Fact>,
-    ) -> Result<Self, Error> {
-        let client = &target.client;
-        let chain_error = |cause| Error::Chain { chain: name.to_owned(), cause };
-        client.check_chain_id().await.map_err(chain_error)?;
-        let config = SenderConfig {
-            confirm: FinalityRule::Instant,
-            poll: Duration::from_millis(50),
-            ..SenderConfig::default()
-        };
-        let sender = Sender::start(journal.clone(), client.clone(), signer.clone(), config).await;
-        let sender = sender.map_err(|cause| Error::Send {
-            chain: name.to_owned(),
-            what: "starting".to_owned(),
-            cause: Box::new(cause),
-        })?;
-        Ok(Self { name, client, sender, facts })
-    }
-
-    /// Makes the facts of one phase hold, in order.
-    pub(crate) async fn finish(&self, phase: Phase) -> Result<(), Error> {
-        for fact in self.facts.iter().filter(|fact| fact.phase == phase) {
-            self.make_true(fact).await?;
-        }
-        Ok(())
-    }
-
-    async fn make_true(&self, fact: &Fact) -> Result<(), Error> {
-        let mut attempt = 0_u32;
-        loop {
-            let Seen::Otherwise(seen) = self.look(fact).await? else { return Ok(()) };
-            let Some(remedy) = fact.remedy.as_ref().filter(|_| attempt < 3) else {
-                return Err(Error::Unfixable {
-                    chain: self.name.to_owned(),
-                    what: fact.what.clone(),
-                    seen,
-                });
-            };
-            attempt = self.remedy(fact, remedy, attempt).await? + 1;
-        }
-    }
-
-    pub(crate) async fn look(&self, fact: &Fact) -> Result<Seen, Error> {
-        let seen = fact.probe.look(self.client).await;
-        seen.map_err(|cause| Error::Chain { chain: self.name.to_owned(), cause })
-    }
-
-    /// Sends the remedy and returns the number it was sent under. A number that the journal knows from an earlier run is
-    /// waited for: if the fact does not hold even so, somebody undid it since, and the next number is free.
-    async fn remedy(&self, fact: &Fact, remedy: &Remedy, attempt: u32) -> Result<u32, Error> {
-        let failed = |cause| self.unsent(fact, cause);
-        let key = format!("deploy:{}:{}:{attempt}", fact.what, keccak256(&remedy.data));
-        let mut ticket = match self.sender.find(key.clone()).await.map_err(failed)? {
-            Some(ticket) => ticket,
-            None => {
-                tracing::info!(chain = self.name, fact = fact.what, "deploying");
-                let value = self.value(remedy).await?;
-                crash_point!("deploy.remedy");
-                let request = Request::call(key, remedy.to, remedy.data.clone());
-                self.sender.submit(request.with_value(value)).await.map_err(failed)?
-            }
-        };
-        let sent = ticket.confirmed().await.map_err(failed)?;
-        crash_point!("deploy.remedied");
-        if !sent.success {
-            let (chain, what) = (self.name.to_owned(), fact.what.clone());
-            return Err(Error::Reverted { chain, what, hash: sent.hash });
-        }
-        Ok(attempt)
-    }
-
-    fn unsent(&self, fact: &Fact, cause: sender::Error) -> Error {
-        let (chain, what) = (self.name.to_owned(), fact.what.clone());
-        Error::Send { chain, what, cause: Box::new(cause) }
-    }
-
-    async fn value(&self, remedy: &Remedy) -> Result<U256, Error> {
-        match &remedy.value {
-            Value::None => Ok(U256::ZERO),
-            Value::Activation { code } => {
-                let fee = activation::fee(self.client, self.sender.address(), code).await;
-                fee.map_err(|cause| Error::Chain { chain: self.name.to_owned(), cause })
-            }
-        }
-    }
 }
 
 /// The block from which on a chain can hold something of the deployment.

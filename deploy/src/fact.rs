@@ -1,7 +1,7 @@
 //! A deployment as a list of facts: what must be true on a chain, how to see whether it is, and what makes it so.
 //!
-//! `plan` lists the facts that do not hold, `apply` makes them hold one after another, `verify` demands all of them. There
-//! is one list, so what is verified is what was meant to be deployed.
+//! `plan` lists the facts that do not hold, `apply` makes them hold step by step, `verify` demands all of them. There is one
+//! list, so what is verified is what was meant to be deployed.
 
 use alloy::{
     eips::BlockNumberOrTag,
@@ -19,6 +19,8 @@ pub struct Fact {
     pub what: String,
     /// When it is looked after: a phase begins when all chains have finished the one before.
     pub phase: Phase,
+    /// When within its phase: remedies of one step need nothing of one another and go out together.
+    pub step: u8,
     /// How to see whether it is true.
     pub probe: Probe,
     /// What makes it true; nothing for facts that follow from others.
@@ -62,6 +64,15 @@ pub enum Probe {
         /// Its call data.
         call: Bytes,
         /// ABI-encoded answer.
+        answer: Bytes,
+    },
+    /// A view answers anything but these bytes.
+    AnswersNot {
+        /// The contract.
+        to: Address,
+        /// Its call data.
+        call: Bytes,
+        /// ABI-encoded answer that is not wanted.
         answer: Bytes,
     },
     /// A view answers an array that holds this word.
@@ -130,7 +141,13 @@ impl Fact {
     ) -> Self {
         let remedy = remedy.map(|data| Remedy { to, data: data.into(), value: Value::None });
         let probe = Probe::Answers { to, call: call.abi_encode().into(), answer: answer.into() };
-        Self { what: what.into(), phase, probe, remedy }
+        Self { what: what.into(), phase, step: 0, probe, remedy }
+    }
+
+    /// The same fact in another step of its phase.
+    #[must_use]
+    pub fn at_step(self, step: u8) -> Self {
+        Self { step, ..self }
     }
 }
 
@@ -151,6 +168,11 @@ impl Probe {
                     Err(revert) => Seen::Otherwise(revert),
                 })
             }
+            Self::AnswersNot { to, call, answer } => Ok(match ask(client, *to, call).await? {
+                Ok(given) if given == *answer => Seen::Otherwise(format!("answers {given}")),
+                Ok(_) => Seen::AsWanted,
+                Err(revert) => Seen::Otherwise(revert),
+            }),
             Self::Lists { to, call, word } => Ok(match ask(client, *to, call).await? {
                 // An array of one-word items: offset, length, items.
                 Ok(given) if given.chunks_exact(32).skip(2).any(|item| item == word) => {

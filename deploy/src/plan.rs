@@ -12,7 +12,8 @@ use serde::Serialize;
 use crate::{
     activation,
     apply::{Deployment, Error, Target},
-    fact::{Fact, Remedy, Seen, Value},
+    crew::look_at,
+    fact::{Fact, Phase, Remedy, Seen, Value},
     facts::Site,
 };
 
@@ -83,8 +84,10 @@ impl Deployment {
         let balance = client.balance(self.deployer(), BlockNumberOrTag::Latest);
         let balance = balance.await.map_err(failed)?;
         let mut steps = Vec::new();
-        for fact in site.facts() {
-            if fact.probe.look(client).await.map_err(failed)? == Seen::AsWanted {
+        let facts = site.facts();
+        let seen = look_at(client, &facts.iter().collect::<Vec<_>>()).await.map_err(failed)?;
+        for (fact, seen) in facts.into_iter().zip(seen) {
+            if seen == Seen::AsWanted {
                 continue;
             }
             let value = match fact.remedy.as_ref().map(|remedy| &remedy.value) {
@@ -104,9 +107,9 @@ impl Deployment {
     }
 }
 
-/// Whether nothing before it in the list could make it true.
+/// Whether nothing that we do could make it true.
 fn is_precondition(fact: &Fact) -> bool {
-    fact.what.starts_with("CREATE2")
+    fact.remedy.is_none() && fact.phase == Phase::Deploy && fact.step == 0
 }
 
 /// Gas of a remedy from what it carries: most cannot be estimated by a node before those ahead of them are done.

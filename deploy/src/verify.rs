@@ -11,7 +11,7 @@ use chain::{ChainClient, client, manifest::TierName};
 use futures::future::try_join_all;
 use protocol::{
     abi::{
-        hyperlane::{InterchainGasPaymaster, TimelockController},
+        hyperlane::{InterchainGasPaymaster, Mailbox, TimelockController},
         ism, read_ism, router,
     },
     finality::Tier,
@@ -20,6 +20,7 @@ use serde::Serialize;
 
 use crate::{
     apply::{Deployment, Error, Target},
+    crew::look_at,
     fact::Seen,
     facts::Site,
     layout::remotes,
@@ -36,6 +37,10 @@ pub struct Report {
     pub held: usize,
     /// What does not.
     pub findings: Vec<Finding>,
+    /// What the owner was offered and has not accepted: until then the deployer's key owns it.
+    pub pending: Vec<Finding>,
+    /// What this deployment uses without a say in it.
+    pub notes: Vec<String>,
 }
 
 /// Something that is not as it was meant.
@@ -52,11 +57,27 @@ pub struct Finding {
 impl Report {
     /// Whether everything is as it was meant.
     pub const fn is_sound(&self) -> bool {
-        self.findings.is_empty()
+        self.findings.is_empty() && self.pending.is_empty()
+    }
+
+    fn add(&mut self, other: Self) {
+        self.held += other.held;
+        self.findings.extend(other.findings);
+        self.pending.extend(other.pending);
+        self.notes.extend(other.notes);
     }
 }
 
 impl Deployment {
+    /// Reads one chain back.
+    pub(crate) async fn verify_one(&self, name: &str) -> Result<Report, Error> {
+        let mut whole = Report::default();
+        for (name, target, site) in self.sites().filter(|(known, ..)| *known == name) {
+            whole.add(verify_chain(name, target, site).await?);
+        }
+        Ok(whole)
+    }
+
     /// Reads everything back, on all chains at once. Sends nothing.
     ///
     /// # Errors
@@ -65,19 +86,14 @@ impl Deployment {
         let reports = self.sites().map(|(name, target, site)| verify_chain(name, target, site));
         let mut whole = Report::default();
         for report in try_join_all(reports).await? {
-            whole.held += report.held;
-            whole.findings.extend(report.findings);
+            whole.add(report);
         }
         Ok(whole)
     }
 }
 
 /// Reads one chain back.
-pub(crate) async fn verify_chain(
-    name: &str,
-    target: &Target,
-    site: Site<'_>,
-) -> Result<Report, Error> {
+async fn verify_chain(name: &str, target: &Target, site: Site<'_>) -> Result<Report, Error> {
     let mut checks = Checks { chain: name, client: &target.client, report: Report::default() };
     let result = checks.all(site).await;
     result.map_err(|cause| Error::Chain { chain: name.to_owned(), cause })?;
@@ -95,8 +111,9 @@ type Asked = Result<(), client::Error>;
 impl Checks<'_> {
     async fn all(&mut self, site: Site<'_>) -> Asked {
         self.client.check_chain_id().await?;
-        for fact in site.facts() {
-            let seen = fact.probe.look(self.client).await?;
+        let facts = site.facts();
+        let seen = look_at(self.client, &facts.iter().collect::<Vec<_>>()).await?;
+        for (fact, seen) in facts.iter().zip(seen) {
             self.note(&fact.what, seen);
         }
         self.owners(site).await?;
@@ -150,18 +167,41 @@ impl Checks<'_> {
                 continue;
             };
             let settled = next == Address::ZERO || next == holder;
+            if holder == site.deployer && next == owner && !settled {
+                let seen = format!("still the deployer's: {owner} has to accept it");
+                self.report.pending.push(Finding { chain: self.chain.to_owned(), what, seen });
+                continue;
+            }
             self.demand(&what, holder == owner && settled, || {
                 format!("owner {holder}, offered to {next}, expected {owner}")
             });
         }
         // The owners of Hyperlane's contracts change in one step: the facts have them.
         if layout.core.fresh.is_none() {
-            return Ok(());
+            return self.foreign_owners(site).await;
         }
         let what = "gas payments go to the owner";
         let beneficiary = InterchainGasPaymaster::beneficiaryCall {};
         if let Some(given) = self.view(what, layout.core.igp, &beneficiary).await? {
             self.demand(what, given == owner, || format!("{given}, expected {owner}"));
+        }
+        Ok(())
+    }
+
+    /// An existing core has owners of its own: whoever uses it should know them.
+    async fn foreign_owners(&mut self, site: Site<'_>) -> Asked {
+        let core = &site.layout.core;
+        for (name, at, power) in [
+            ("mailbox", core.mailbox, "its hooks and its default module"),
+            ("gas paymaster", core.igp, "who collects the fees and which oracle prices them"),
+            ("gas oracle", core.gas_oracle, "the gas prices"),
+        ] {
+            let what = format!("{name} names its owner");
+            if let Some(owner) = self.view(&what, at, &Mailbox::ownerCall {}).await? {
+                let note =
+                    format!("{}: {name} belongs to {owner}, who decides {power}", self.chain);
+                self.report.notes.push(note);
+            }
         }
         Ok(())
     }
@@ -250,6 +290,12 @@ impl fmt::Display for Report {
         for finding in &self.findings {
             writeln!(f, "{}: NOT {}: {}", finding.chain, finding.what, finding.seen)?;
         }
-        writeln!(f, "{} facts hold, {} do not", self.held, self.findings.len())
+        for pending in &self.pending {
+            writeln!(f, "{}: NOT YET {}: {}", pending.chain, pending.what, pending.seen)?;
+        }
+        for note in &self.notes {
+            writeln!(f, "{note}")?;
+        }
+        write!(f, "{} facts hold, {} do not", self.held, self.findings.len() + self.pending.len())
     }
 }

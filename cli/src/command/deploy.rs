@@ -2,7 +2,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use chain::Manifest;
 use clap::Subcommand;
-use deploy::{CallBatch, Config, Deployment, Existing};
+use deploy::{CallBatch, Config, Deployment, Existing, Report};
 use serde::Serialize;
 use service::config;
 
@@ -51,9 +51,9 @@ struct AddChain {
     #[command(flatten)]
     wanted: Wanted,
 
-    /// Only list the calls that the owners of the other chains have to make.
+    /// Send nothing to the other chains: print the calls that their owners have to make, one batch a chain.
     #[arg(long)]
-    list_calls: bool,
+    print_calls: bool,
 }
 
 /// The result of adding a chain as JSON.
@@ -61,6 +61,7 @@ struct AddChain {
 struct Added<'a> {
     chain: &'a str,
     owner_calls: &'a [CallBatch],
+    report: &'a Report,
 }
 
 impl Deploy {
@@ -86,7 +87,7 @@ impl Deploy {
                 let status = deploy::status(&Manifest::load(deployed.manifest)?).await?;
                 output.result(&status, &status)?;
             }
-            Action::AddChain(add) => add.run(output).await?,
+            Action::AddChain(add) => return add.run(output).await,
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -102,8 +103,8 @@ impl Wanted {
 }
 
 impl AddChain {
-    async fn run(self, output: Output) -> eyre::Result<()> {
-        let existing = if self.list_calls { Existing::ListCalls } else { Existing::Change };
+    async fn run(self, output: Output) -> eyre::Result<ExitCode> {
+        let existing = if self.print_calls { Existing::ListCalls } else { Existing::Change };
         let added = self.wanted.open().await?.add_chain(&self.chain, existing).await?;
         let mut text = format!("added {}", self.chain);
         for batch in &added.calls {
@@ -112,6 +113,11 @@ impl AddChain {
                 text += &format!("\n  {}  {}\n    {}", call.to, call.what, call.data);
             }
         }
-        output.result(&Added { chain: &self.chain, owner_calls: &added.calls }, text)
+        text += &format!("\n{}", added.report);
+        let (calls, report) = (&added.calls, &added.report);
+        output.result(&Added { chain: &self.chain, owner_calls: calls, report }, text)?;
+        // What waits for an owner is in the list of calls.
+        let failed = !report.findings.is_empty();
+        Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }

@@ -14,6 +14,20 @@ use crate::{
     layout::{Codes, Layout},
 };
 
+/// Steps of [`Phase::Deploy`](crate::fact::Phase::Deploy): what is made in one calls only what the steps before have made.
+mod step {
+    /// Contracts that call nothing when they are made.
+    pub(super) const FOUNDATIONS: u8 = 0;
+    /// Their proxies, and what makes the deployer run.
+    pub(super) const PROXIES: u8 = 1;
+    /// Contracts that ask the mailbox when they are made, and programs.
+    pub(super) const PROGRAMS: u8 = 2;
+    /// Provers: one of them tells the router which tiers it takes.
+    pub(super) const PROVERS: u8 = 3;
+    /// What follows from all of that.
+    pub(super) const CONSEQUENCES: u8 = 4;
+}
+
 /// What the facts of one chain are made from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Site<'a> {

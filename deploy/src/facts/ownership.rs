@@ -23,6 +23,7 @@ pub(super) fn handed_over(site: &Site<'_>) -> Vec<Fact> {
             facts.push(Fact {
                 what: format!("{name} belongs to the owner"),
                 phase: Phase::HandOver,
+                step: 0,
                 probe: Probe::Answers {
                     to: contract,
                     call: getter.into(),
@@ -55,6 +56,7 @@ pub(super) fn handed_over(site: &Site<'_>) -> Vec<Fact> {
         facts.push(Fact {
             what: format!("{name} has its guardian"),
             phase: Phase::HandOver,
+            step: 0,
             probe: Probe::Answers {
                 to: layout.program(name),
                 call: guardian.into(),
@@ -89,6 +91,7 @@ fn two_step<O: SolCall, P: SolCall>(
     vec![Fact {
         what: format!("{instance} is offered to the owner, or belongs to it"),
         phase: Phase::HandOver,
+        step: 0,
         probe: Probe::Either(
             Box::new(Probe::Answers {
                 to: contract,

@@ -18,7 +18,7 @@ use protocol::{
     finality::{Tier, TierMask},
 };
 
-use super::Site;
+use super::{Site, step};
 use crate::{
     creation::program_init_code,
     fact::{Fact, Phase, Probe, Remedy, Value},
@@ -35,6 +35,7 @@ pub(super) fn deployed(site: &Site<'_>) -> Vec<Fact> {
         Fact {
             what: "deployer is there".to_owned(),
             phase: Phase::Deploy,
+            step: step::FOUNDATIONS,
             probe: Probe::Code {
                 at: deployer.address,
                 hash: Some(site.codes.code_hash("deployer")),
@@ -45,7 +46,7 @@ pub(super) fn deployed(site: &Site<'_>) -> Vec<Fact> {
                 value: Value::None,
             }),
         },
-        activated(site, "deployer", "deployer", deployer.address),
+        activated(site, "deployer", "deployer", deployer.address).at_step(step::PROXIES),
     ];
     for (name, instance) in instances(site.config) {
         facts.push(program(site, name, instance));
@@ -66,6 +67,7 @@ fn program(site: &Site<'_>, name: &str, instance: &str) -> Fact {
     Fact {
         what: format!("{instance} is there"),
         phase: Phase::Deploy,
+        step: if name == "meta-prover" { step::PROVERS } else { step::PROGRAMS },
         probe: Probe::Code {
             at: site.layout.program(instance),
             hash: Some(site.codes.code_hash(name)),
@@ -82,6 +84,7 @@ fn activated(site: &Site<'_>, name: &str, instance: &str, program: Address) -> F
     Fact {
         what: format!("{instance} is activated"),
         phase: Phase::Deploy,
+        step: step::CONSEQUENCES,
         probe: Probe::Activated { program },
         remedy: Some(Remedy {
             to: ARB_WASM,
@@ -222,5 +225,5 @@ fn policy(site: &Site<'_>) -> Fact {
 }
 
 fn read<C: SolCall>(what: &str, to: Address, call: &C, answer: Vec<u8>) -> Fact {
-    Fact::view(Phase::Deploy, what, to, call, answer, None)
+    Fact::view(Phase::Deploy, what, to, call, answer, None).at_step(step::CONSEQUENCES)
 }

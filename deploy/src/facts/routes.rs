@@ -22,6 +22,14 @@ use crate::{
     layout::remotes,
 };
 
+/// Steps of [`Phase::Receive`]: the sets, then what names them, a tier after another (the module compares the keys of a new
+/// tier with those it has, and needs more gas for it). The router may be told at the same time: nothing passes without a
+/// module.
+const SETS: u8 = 0;
+const FIRST_TIER: u8 = 1;
+/// Step of [`Phase::Send`] that lets messages out.
+const OPENING: u8 = 1;
+
 /// For every other chain: its sets, its modules, the signers of its reads, its router.
 pub(super) fn receiving(site: &Site<'_>) -> Vec<Fact> {
     let mut facts = Vec::new();
@@ -30,6 +38,7 @@ pub(super) fn receiving(site: &Site<'_>) -> Vec<Fact> {
         facts.push(Fact {
             what: format!("router accepts messages of {name}'s router"),
             phase: Phase::Receive,
+            step: FIRST_TIER,
             probe: Probe::Lists {
                 to: site.layout.program("router"),
                 call: router::acceptedRoutersCall { domain: remote.domain.0 }.abi_encode().into(),
@@ -63,14 +72,15 @@ pub(super) fn sending(site: &Site<'_>) -> Vec<Fact> {
         facts.push(readable(site, name, domain));
         // The last: from here on messages leave.
         let tiers = tiers_of(site.chain).bits();
-        facts.push(Fact::view(
+        let offered = Fact::view(
             Phase::Send,
             format!("router offers {name} the tiers that have validators"),
             our_router,
             &router::supportedTiersCall { domain },
             U256::from(tiers).abi_encode(),
             Some(router::setSupportedTiersCall { domain, tiers }.abi_encode()),
-        ));
+        );
+        facts.push(offered.at_step(OPENING));
     }
     if !facts.is_empty() {
         facts.push(readable(site, "this chain itself", site.chain.domain.0));
@@ -123,33 +133,38 @@ fn modules(site: &Site<'_>, name: &str, remote: &ChainConfig) -> Vec<Fact> {
             2,
             modules.read_module,
         ));
-        facts.push(Fact::view(
-            Phase::Receive,
-            format!("ism asks {name}'s {tier_name:?} validators"),
-            ism,
-            &ism::moduleCall { origin, tier },
-            modules.module.abi_encode(),
-            Some(ism::setModuleCall { origin, tier, newModule: modules.module }.abi_encode()),
-        ));
-        facts.push(Fact::view(
-            Phase::Receive,
-            format!("ism asks {name}'s {tier_name:?} validators and read-ism for reads"),
-            ism,
-            &ism::readModuleCall { origin, tier },
-            modules.read_module.abi_encode(),
-            Some(
-                ism::setReadModuleCall { origin, tier, newModule: modules.read_module }
-                    .abi_encode(),
+        let named = [
+            Fact::view(
+                Phase::Receive,
+                format!("ism asks {name}'s {tier_name:?} validators"),
+                ism,
+                &ism::moduleCall { origin, tier },
+                modules.module.abi_encode(),
+                Some(ism::setModuleCall { origin, tier, newModule: modules.module }.abi_encode()),
             ),
-        ));
-        facts.push(Fact::view(
-            Phase::Receive,
-            format!("read-ism counts {name}'s {tier_name:?} validators"),
-            read_ism,
-            &read_ism::signersCall { origin, tier },
-            modules.module.abi_encode(),
-            Some(read_ism::setSignersCall { origin, tier, module: modules.module }.abi_encode()),
-        ));
+            Fact::view(
+                Phase::Receive,
+                format!("ism asks {name}'s {tier_name:?} validators and read-ism for reads"),
+                ism,
+                &ism::readModuleCall { origin, tier },
+                modules.read_module.abi_encode(),
+                Some(
+                    ism::setReadModuleCall { origin, tier, newModule: modules.read_module }
+                        .abi_encode(),
+                ),
+            ),
+            Fact::view(
+                Phase::Receive,
+                format!("read-ism counts {name}'s {tier_name:?} validators"),
+                read_ism,
+                &read_ism::signersCall { origin, tier },
+                modules.module.abi_encode(),
+                Some(
+                    read_ism::setSignersCall { origin, tier, module: modules.module }.abi_encode(),
+                ),
+            ),
+        ];
+        facts.extend(named.map(|fact| fact.at_step(FIRST_TIER + tier)));
     }
     facts
 }
@@ -166,6 +181,7 @@ fn static_set(
     Fact {
         what,
         phase: Phase::Receive,
+        step: SETS,
         probe: Probe::Code { at, hash: None },
         remedy: Some(Remedy { to: factory, data: deploy.abi_encode().into(), value: Value::None }),
     }

@@ -3,9 +3,9 @@
 use chain::Manifest;
 use deploy::{Deployment, Error, Existing, apply};
 use devnet::{Transact, genesis::DEV_ADDRESSES};
-use protocol::abi::router;
+use protocol::abi::{hyperlane::InterchainGasPaymaster, router};
 
-use crate::world::{DEPLOYER, World, name};
+use crate::world::{DEPLOYER, FIRST, World, name};
 
 #[tokio::test]
 async fn a_third_chain_changes_no_code_and_no_entry_of_the_others() {
@@ -25,6 +25,7 @@ async fn a_third_chain_changes_no_code_and_no_entry_of_the_others() {
     let wanted = Deployment::open(world.config(3)).unwrap();
     let added = wanted.add_chain(&name(2), Existing::Change).await.unwrap();
     assert!(added.calls.is_empty());
+    assert!(added.report.is_sound(), "{}", added.report);
     assert_eq!(codes(&before), codes_before, "code hashes are what they were");
     for index in 0..2 {
         let (old, new) = (&before.chains[&name(index)], &added.manifest.chains[&name(index)]);
@@ -61,21 +62,36 @@ async fn owners_get_their_calls_as_one_batch() {
     let deployment = Deployment::open(wanted(3)).unwrap();
     let added = deployment.add_chain(&name(2), Existing::ListCalls).await.unwrap();
     assert_eq!(world.heads()[..2], heads[..2], "nothing was sent to the chains that are there");
-    assert_eq!(added.calls.len(), 2);
-    for (index, batch) in (0..2).zip(&added.calls) {
-        assert_eq!((batch.chain.as_str(), batch.from), (name(index).as_str(), owner));
+    assert_eq!(added.report.findings, []);
+    assert_eq!(added.report.pending.len(), 3, "three contracts wait for their owner");
+    assert_eq!(added.calls.len(), 3, "one batch a chain, the new one's too");
+    for (index, batch) in (0..3).zip(&added.calls) {
+        let id = u64::from(FIRST + index);
+        assert_eq!((batch.chain.as_str(), batch.chain_id), (name(index).as_str(), id));
+        assert_eq!(batch.from, owner);
         for call in &batch.calls {
             let transaction = Transact::call(owner, call.to, call.data.clone());
             let receipt = world.chain(index).transact(transaction).unwrap();
             assert!(receipt.success, "{}", call.what);
         }
     }
-    let third = &added.manifest.chains[&name(2)].contracts;
-    for contract in [third.router, third.ism, third.read_ism] {
-        world.call(2, owner, contract, &router::acceptOwnershipCall {});
-    }
     let report = deployment.verify().await.unwrap();
     assert!(report.is_sound(), "{report}");
+}
+
+#[tokio::test]
+async fn what_the_last_look_finds_is_told() {
+    let world = World::new(3).await;
+    let manifest = apply(world.config(2)).await.unwrap();
+    // No fact of routes, so nothing that would keep a chain from being added.
+    let stranger = DEV_ADDRESSES[15];
+    let call = InterchainGasPaymaster::setBeneficiaryCall { _beneficiary: stranger };
+    world.call(0, DEPLOYER, manifest.chains[&name(0)].contracts.igp, &call);
+    let deployment = Deployment::open(world.config(3)).unwrap();
+    let added = deployment.add_chain(&name(2), Existing::Change).await.unwrap();
+    let [finding] = added.report.findings.as_slice() else { panic!("{}", added.report) };
+    assert_eq!(finding.chain, name(0));
+    assert!(finding.what.contains("gas payments go to the owner"), "{}", added.report);
 }
 
 #[tokio::test]

@@ -201,10 +201,13 @@ const PROGRAMS: [Tampering; 5] = [
         v.send(prover, v.alpha.contracts.router, &call);
     }),
     ("meta-prover/finalized maps beta to its own id", |v| {
-        // Slot 1 of a MetaProver maps domains to chain ids.
+        // Slot 1 of a MetaProver maps domains to chain ids; byte 21 of slot 2 says that the map has entries.
         let slot = keccak256((U256::from(BETA), U256::from(1)).abi_encode());
         let prover = v.alpha.contracts.meta_prover_finalized;
         v.chain.set_storage(prover, slot.into(), U256::from(1)).unwrap();
+        let flag = U256::from(1) << (21 * 8);
+        let word = v.chain.storage(prover, U256::from(2));
+        v.chain.set_storage(prover, U256::from(2), word | flag).unwrap();
     }),
     ("local-prover is there", |v| {
         v.copy_code(v.alpha.contracts.inbox, v.alpha.contracts.local_prover);

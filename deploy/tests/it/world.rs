@@ -1,6 +1,6 @@
 //! Chains to deploy on, and a configuration for them.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use alloy::{primitives::Address, sol_types::SolCall};
 use chain::{
@@ -30,6 +30,15 @@ impl World {
     pub(crate) async fn new(chains: u32) -> Self {
         let network = devnet::spawn(devnet::Config::with_chains(chains.into())).await.unwrap();
         Self { network, folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// Chains that make a block at this interval instead of one for each transaction.
+    pub(crate) async fn with_block_time(chains: u32, block_time: Duration) -> Self {
+        let mut config = devnet::Config::with_chains(chains.into());
+        for chain in &mut config.chains {
+            chain.block_time = Some(block_time);
+        }
+        Self { network: devnet::spawn(config).await.unwrap(), folder: tempfile::tempdir().unwrap() }
     }
 
     pub(crate) fn chain(&self, index: u32) -> Chain {
