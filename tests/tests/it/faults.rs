@@ -5,10 +5,10 @@ use e2e::{World, invariants};
 
 /// What a bad day of a node is made of, with the share of calls that it meets.
 fn a_bad_day() -> [(FaultRule, f64); 5] {
-    let message = "upstream timed out".to_owned();
+    let (code, message) = (-32_603, "upstream timed out".to_owned());
     [
         (FaultRule::new(&[], Fault::Latency { millis: 60 }), 0.3),
-        (FaultRule::new(&[], Fault::Error { code: -32_603, message }), 0.05),
+        (FaultRule::new(&["eth_getBlock*", "eth_getLogs"], Fault::Error { code, message }), 0.05),
         (FaultRule::new(&[], Fault::Drop), 0.05),
         (FaultRule::new(&["eth_getLogs", "eth_call"], Fault::RateLimit), 0.02),
         (FaultRule::new(&["eth_sendRawTransaction"], Fault::DropAnswer), 0.3),
