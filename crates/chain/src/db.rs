@@ -4,7 +4,9 @@
 //! `BLOB` columns. A 256-bit number is a `BLOB` of 32 big-endian bytes ([`word`] and [`RowExt::u256`]), which also sorts
 //! as the number does.
 
-use std::{sync::Once, time::Duration};
+mod lease;
+
+use std::{path::PathBuf, sync::Once, time::Duration};
 
 use alloy::primitives::{Address, B256, U256};
 use sqlx::{
@@ -12,6 +14,8 @@ use sqlx::{
     any::{AnyConnectOptions, AnyPoolOptions},
 };
 pub use sqlx::{AnyPool, any::AnyRow};
+
+pub use self::lease::Lease;
 
 /// A transaction on a [`Db`]; rolled back when dropped before `commit`.
 pub type Tx = sqlx::Transaction<'static, Any>;
@@ -24,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Db {
     pool: AnyPool,
     kind: Kind,
+    /// Of SQLite, unless it is in memory.
+    file: Option<PathBuf>,
 }
 
 /// Which database it is.
@@ -66,6 +72,26 @@ pub enum Error {
         /// Migrations of this program.
         known: usize,
     },
+    /// Another process uses the name.
+    #[error("`{name}` is in use by another process: one key works in one process only")]
+    Leased {
+        /// What was to be leased.
+        name: String,
+    },
+    /// The database ended the session that held the lease.
+    #[error("the lease of `{name}` is lost: another process may have taken it")]
+    LeaseLost {
+        /// What was leased.
+        name: String,
+    },
+    /// The lock file of a lease cannot be used.
+    #[error("{path}: {source}")]
+    LeaseFile {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system answered.
+        source: std::io::Error,
+    },
     /// A stored value has not the expected form.
     #[error("column {column} holds no {expected}")]
     Column {
@@ -89,6 +115,10 @@ impl Db {
             other => return Err(Error::UnknownScheme { scheme: other.to_owned() }),
         };
         let in_memory = url.starts_with("sqlite::memory:");
+        let file = match kind {
+            Kind::Sqlite if !in_memory => file_of(url),
+            _ => None,
+        };
         let url = match kind {
             Kind::Sqlite if !in_memory && !url.contains('?') => format!("{url}?mode=rwc"),
             _ => url.to_owned(),
@@ -114,7 +144,7 @@ impl Db {
                 })
             });
         }
-        Ok(Self { pool: pool.connect_with(options).await?, kind })
+        Ok(Self { pool: pool.connect_with(options).await?, kind, file })
     }
 
     /// Which database it is.
@@ -195,6 +225,13 @@ impl Db {
         .await?;
         Ok(())
     }
+}
+
+/// The path in `sqlite:<path>?<parameters>`.
+fn file_of(url: &str) -> Option<PathBuf> {
+    let path = url.strip_prefix("sqlite:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    path.split('?').next().map(PathBuf::from)
 }
 
 /// A 256-bit number as it is stored: 32 big-endian bytes.

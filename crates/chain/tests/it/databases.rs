@@ -27,14 +27,30 @@ pub(crate) async fn sqlite() -> Database {
     Database { db: Db::open(&url).await.unwrap(), url, _home: Home::Folder { _folder: folder } }
 }
 
-/// PostgreSQL at `PG_TEST_URL`, or a private cluster on a Unix socket.
+/// A database of its own on the server at `METALAYER_TEST_POSTGRES`, the one at `PG_TEST_URL`, or a private cluster on a
+/// Unix socket.
 pub(crate) async fn postgres() -> Database {
+    if let Ok(server) = std::env::var("METALAYER_TEST_POSTGRES") {
+        return on_server(&server).await;
+    }
     if let Ok(url) = std::env::var("PG_TEST_URL") {
         return Database { db: Db::open(&url).await.unwrap(), url, _home: Home::Elsewhere };
     }
     let cluster = Cluster::start();
     let url = cluster.url();
     Database { db: Db::open(&url).await.unwrap(), url, _home: Home::Cluster { _cluster: cluster } }
+}
+
+async fn on_server(server: &str) -> Database {
+    let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
+    let name = format!("chain_{random:016x}");
+    let admin = Db::open(server).await.unwrap();
+    let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    sqlx::query(create).execute(admin.pool()).await.unwrap();
+    let mut url: url::Url = server.parse().unwrap();
+    url.set_path(&name);
+    let url = String::from(url);
+    Database { db: Db::open(&url).await.unwrap(), url, _home: Home::Elsewhere }
 }
 
 /// Both, one after the other: every query must serve both.

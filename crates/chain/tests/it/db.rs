@@ -165,3 +165,26 @@ async fn sqlite_syncs_every_commit() {
     let unknown = Db::open("mysql://nobody@nowhere/nothing").await;
     assert!(matches!(unknown, Err(Error::UnknownScheme { .. })));
 }
+
+#[tokio::test]
+async fn a_lease_has_one_holder_until_it_is_dropped() {
+    for database in both().await {
+        let other = Db::open(&database.url).await.unwrap();
+        let held = database.db.lease("validator:0x01").await.unwrap();
+        let _another = other.lease("validator:0x02").await.unwrap();
+        let refused = other.lease("validator:0x01").await.unwrap_err();
+        assert!(matches!(refused, Error::Leased { .. }), "{refused}");
+        drop(held);
+        other.lease("validator:0x01").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_lease_is_lost_with_its_session() {
+    let database = crate::databases::postgres().await;
+    let lease = database.db.lease("relayer").await.unwrap();
+    let ended = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' \
+                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    sqlx::query(ended).fetch_all(database.db.pool()).await.unwrap();
+    assert!(matches!(lease.lost().await, Error::LeaseLost { .. }));
+}
