@@ -5,7 +5,10 @@
 //! * [`validator`] signs what has reached a tier's finality, and never anything else.
 //! * [`relayer`] carries messages; nobody has to trust it.
 
+mod agent;
 pub mod checkpoints;
 mod config;
+pub mod history;
 pub mod relayer;
+mod trunk;
 pub mod validator;

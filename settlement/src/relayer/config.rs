@@ -12,6 +12,9 @@ use crate::checkpoints::FetchPolicy;
 
 /// How often each origin is asked for a new block.
 const INTERVAL: Duration = Duration::from_millis(200);
+/// How long a file must contradict the origin's tree before it counts as fraud: the relayer's own node may be
+/// the one that has not seen a reorg yet.
+const SUSPICION: Duration = Duration::from_secs(30);
 /// Messages in one transaction: at about 150,000 gas each this stays below usual block gas limits.
 const MAX_BATCH: usize = 32;
 
@@ -38,6 +41,8 @@ pub struct RelayerConfig {
     pub interval: Duration,
     /// Most messages in one transaction; 1 sends each alone.
     pub max_batch: usize,
+    /// How long a validator's file must contradict the origin's tree before it counts as fraud.
+    pub suspicion: Duration,
     /// Whether programs are kept alive, at this relayer's cost.
     pub keep_alive: bool,
     /// What differs from the manifest, by chain.
@@ -60,6 +65,8 @@ pub struct ChainOptions {
     pub rpc: Vec<Url>,
     /// Another gas policy for messages to this chain.
     pub gas_policy: Option<GasPolicy>,
+    /// Most wei per gas that is offered there; while the chain asks for more, deliveries wait.
+    pub max_gas_price: Option<u128>,
 }
 
 impl FromToml for RelayerConfig {
@@ -82,6 +89,7 @@ impl FromToml for RelayerConfig {
             section.or_default("confirmations", Confirmations::Never, "never or always");
         let interval = section.duration_or("interval", INTERVAL);
         let max_batch = section.or_default("max_batch", MAX_BATCH, "a number of messages");
+        let suspicion = section.duration_or("suspicion", SUSPICION);
         let keep_alive = section.or_default("keep_alive", true, "true or false");
         let chains = crate::config::by_chain_id(section, "chains");
         Some(Self {
@@ -95,6 +103,7 @@ impl FromToml for RelayerConfig {
             confirmations,
             interval,
             max_batch,
+            suspicion,
             keep_alive,
             chains: chains?,
         })
@@ -105,7 +114,8 @@ impl FromToml for ChainOptions {
     fn from_toml(section: &mut Section<'_>) -> Option<Self> {
         let rpc = section.list("rpc", "URLs");
         let gas_policy = section.optional("gas_policy", "none, minimum:<wei> or fraction:<n>/<d>");
-        Some(Self { rpc, gas_policy })
+        let max_gas_price = section.optional("max_gas_price", "wei per gas");
+        Some(Self { rpc, gas_policy, max_gas_price })
     }
 }
 

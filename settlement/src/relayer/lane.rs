@@ -9,9 +9,10 @@ use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap, VecDeque},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use alloy::primitives::B256;
 use chain::{FinalityRule, Sender, db};
 use service::crash_point;
 use tokio::{sync::mpsc, task::JoinSet};
@@ -26,6 +27,7 @@ use super::{
     store::Store,
     submit::{Prepared, Sent, Submitter},
     verdict::{NotReady, Verdict},
+    watch::{Look, Watch, Watched},
 };
 
 /// Most messages prepared at the same time.
@@ -34,6 +36,11 @@ const MAX_PREPARING: usize = 64;
 const IN_FLIGHT: usize = 3;
 /// How often delivered messages are compared with the destination's chain.
 const CONFIRM_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a message is looked for at its destination after its origin block went.
+const ORPHANED_WITHIN: Duration = Duration::from_secs(600);
+/// Most messages that are looked for so.
+const MAX_ORPHANS: usize = 256;
 
 /// Why a destination is not served any more.
 #[derive(Debug, thiserror::Error)]
@@ -70,16 +77,12 @@ pub(super) struct Lane {
     ready: VecDeque<Prepared>,
     senders: Vec<(Sender, usize)>,
     sending: JoinSet<(usize, Vec<(Key, Sent)>)>,
-    watching: JoinSet<Vec<(Key, Watched)>>,
-}
-
-/// What became of a delivered message.
-#[derive(Debug, Clone, Copy)]
-enum Watched {
-    Final,
-    /// In another block than before.
-    Moved(Process),
-    Gone,
+    watch: Watch,
+    watching: JoinSet<Look>,
+    /// The newest final block of the last look.
+    final_block: Option<(u64, B256)>,
+    /// Messages whose origin block went, and since when: what was submitted may still be delivered.
+    orphans: HashMap<Key, Instant>,
 }
 
 impl Lane {
@@ -91,8 +94,15 @@ impl Lane {
         (options, metrics): (LaneOptions, Metrics),
         (destination, inbox): (protocol::ids::Domain, mpsc::UnboundedReceiver<News>),
     ) -> Result<Self, LaneError> {
+        let preparer = Arc::new(preparer);
+        let watch = Watch {
+            preparer: Arc::clone(&preparer),
+            store: store.clone(),
+            destination,
+            finality: options.finality,
+        };
         let mut lane = Self {
-            preparer: Arc::new(preparer),
+            preparer,
             submitter,
             options,
             metrics,
@@ -103,9 +113,16 @@ impl Lane {
             ready: VecDeque::new(),
             senders: senders.into_iter().map(|sender| (sender, 0)).collect(),
             sending: JoinSet::new(),
+            watch,
             watching: JoinSet::new(),
+            final_block: None,
+            orphans: HashMap::new(),
             store,
         };
+        let since = now_millis().saturating_sub(ORPHANED_WITHIN.as_millis() as u64);
+        for orphan in lane.store.orphans(destination, since, MAX_ORPHANS).await? {
+            lane.orphans.insert(orphan.key, Instant::now());
+        }
         for mut message in lane.store.unfinished(destination).await? {
             if message.state == State::Submitted {
                 // The sender takes up what was sent; whether it was delivered is asked first.
@@ -148,15 +165,18 @@ impl Lane {
     }
 
     fn accept(&mut self, message: Stored) {
+        self.orphans.remove(&message.key);
         if message.state == State::Pending && !self.messages.contains_key(&message.key) {
             self.due.push(Reverse((message.next_at, message.key)));
         }
         self.messages.entry(message.key).or_insert(message);
     }
 
-    /// The message's origin block is gone: nothing more is done for it.
+    /// The message's origin block is gone: nothing more is done for it but to see whether it arrives.
     fn forget(&mut self, key: Key) {
-        self.messages.remove(&key);
+        if self.messages.remove(&key).is_some() && self.orphans.len() < MAX_ORPHANS {
+            self.orphans.insert(key, Instant::now());
+        }
         self.ready.retain(|prepared| prepared.message.key != key);
     }
 
@@ -190,13 +210,22 @@ impl Lane {
                 self.ready.push_back(prepared);
                 Ok(())
             }
-            Verdict::Delivered(process) => self.delivered(key, process).await,
-            Verdict::Wait(reason) => self.wait(key, reason).await,
+            Verdict::Delivered(process) => {
+                crash_point!("relayer.delivered.before");
+                self.delivered(key, process);
+                self.write(&[key]).await?;
+                crash_point!("relayer.delivered.after");
+                Ok(())
+            }
+            Verdict::Wait(reason) => match self.wait(key, reason) {
+                Worth::Writing => self.write(&[key]).await,
+                Worth::Nothing => Ok(()),
+            },
             Verdict::Park(reason) => {
                 tracing::warn!(mailbox_id = %key.id, reason, "message parked");
                 message.state = State::Parked;
                 message.reason = reason;
-                self.store.update(message).await?;
+                self.write(&[key]).await?;
                 self.metrics.parked();
                 self.messages.remove(&key);
                 Ok(())
@@ -204,22 +233,25 @@ impl Lane {
         }
     }
 
+    /// Writes these messages as they are now, in one transaction.
+    async fn write(&self, keys: &[Key]) -> Result<(), LaneError> {
+        let messages: Vec<&Stored> = keys.iter().filter_map(|key| self.messages.get(key)).collect();
+        Ok(self.store.update(&messages).await?)
+    }
+
     /// Tries again later. Waits that pass by themselves are not written down each time: a restart loses
     /// nothing but their count.
-    async fn wait(&mut self, key: Key, reason: NotReady) -> Result<(), LaneError> {
-        let Some(message) = self.messages.get_mut(&key) else { return Ok(()) };
+    fn wait(&mut self, key: Key, reason: NotReady) -> Worth {
+        let Some(message) = self.messages.get_mut(&key) else { return Worth::Nothing };
         message.state = State::Pending;
         message.attempts = message.attempts.saturating_add(1);
         let delay = retry::jittered(reason.pace, message.attempts);
         let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         message.next_at = now_millis().saturating_add(delay);
-        let worth_writing = reason.pace != retry::Pace::Soon || message.attempts % 16 == 0;
-        message.reason = reason.reason;
-        if worth_writing {
-            self.store.update(message).await?;
-        }
         self.due.push(Reverse((message.next_at, key)));
-        Ok(())
+        let passes_by_itself = reason.pace == retry::Pace::Soon && message.attempts % 16 != 0;
+        message.reason = reason.reason;
+        if passes_by_itself { Worth::Nothing } else { Worth::Writing }
     }
 
     /// Hands what is ready to free signers, as many messages to a transaction as allowed.
@@ -232,13 +264,14 @@ impl Lane {
             }
             let sender = sender.clone();
             let batch = self.next_batch();
-            for prepared in &batch {
-                if let Some(message) = self.messages.get_mut(&prepared.message.key) {
+            let keys: Vec<Key> = batch.iter().map(|prepared| prepared.message.key).collect();
+            for key in &keys {
+                if let Some(message) = self.messages.get_mut(key) {
                     message.state = State::Submitted;
                     message.reason = String::from("submitted");
-                    self.store.update(message).await?;
                 }
             }
+            self.write(&keys).await?;
             crash_point!("relayer.submit.before");
             self.senders[position].1 += 1;
             self.metrics.batch(batch.len());
@@ -267,32 +300,44 @@ impl Lane {
 
     async fn sent(&mut self, position: usize, sent: Vec<(Key, Sent)>) -> Result<(), LaneError> {
         self.senders[position].1 -= 1;
-        let was_batch = sent.len() > 1;
+        let (was_batch, mut changed) = (sent.len() > 1, Vec::with_capacity(sent.len()));
         for (key, outcome) in sent {
-            if !self.messages.contains_key(&key)
-                && let Sent::Processed(process) = outcome
-            {
-                // Its origin block went while it was being submitted.
-                self.store.delivered_orphan(key, process).await?;
-                continue;
-            }
             match outcome {
-                Sent::Processed(process) => self.delivered(key, process).await?,
+                Sent::Processed(process) if !self.messages.contains_key(&key) => {
+                    // Its origin block went while it was being submitted.
+                    self.orphan_delivered(key, process).await?;
+                }
+                Sent::Processed(process) => {
+                    self.delivered(key, process);
+                    changed.push(key);
+                }
                 Sent::Failed(reason) => {
                     self.metrics.failed();
                     if let Some(message) = self.messages.get_mut(&key) {
                         message.alone |= was_batch;
                     }
-                    self.wait(key, NotReady::normal(reason)).await?;
+                    self.wait(key, NotReady::normal(reason));
+                    changed.push(key);
                 }
             }
+        }
+        crash_point!("relayer.delivered.before");
+        self.write(&changed).await?;
+        crash_point!("relayer.delivered.after");
+        Ok(())
+    }
+
+    async fn orphan_delivered(&mut self, key: Key, process: Process) -> Result<(), LaneError> {
+        self.orphans.remove(&key);
+        if let Some(origin) = self.store.delivered_orphan(key, process).await? {
+            tracing::warn!(%origin, mailbox_id = %key.id, "delivered after its origin block went");
+            self.metrics.delivered_orphan(origin);
         }
         Ok(())
     }
 
-    async fn delivered(&mut self, key: Key, process: Process) -> Result<(), LaneError> {
-        crash_point!("relayer.delivered.before");
-        let Some(message) = self.messages.get_mut(&key) else { return Ok(()) };
+    fn delivered(&mut self, key: Key, process: Process) {
+        let Some(message) = self.messages.get_mut(&key) else { return };
         let now = now_millis();
         if message.delivered_at.is_none() {
             self.metrics.delivered(message, now);
@@ -301,9 +346,6 @@ impl Lane {
         message.process = Some(process);
         message.delivered_at.get_or_insert(now);
         message.reason = format!("delivered in block {}, waiting for its finality", process.number);
-        self.store.update(message).await?;
-        crash_point!("relayer.delivered.after");
-        Ok(())
     }
 
     /// Compares delivered messages whose block should be final with the destination's chain.
@@ -317,65 +359,58 @@ impl Lane {
             .filter(|message| message.state == State::Delivered)
             .filter_map(|message| Some((message.key, message.process?)))
             .collect();
-        if delivered.is_empty() {
-            return;
-        }
-        let (preparer, finality) = (Arc::clone(&self.preparer), self.options.finality);
-        self.watching.spawn(async move { watch(&preparer, finality, delivered).await });
+        self.orphans.retain(|_, since| since.elapsed() < ORPHANED_WITHIN);
+        let (watch, known) = (self.watch.clone(), self.final_block);
+        let orphans: Vec<Key> = self.orphans.keys().copied().collect();
+        self.watching.spawn(async move { watch.look(known, delivered, orphans).await });
     }
 
-    async fn watched(&mut self, watched: Vec<(Key, Watched)>) -> Result<(), LaneError> {
+    async fn watched(&mut self, look: Look) -> Result<(), LaneError> {
+        let Look { watched, undone, head } = look;
+        self.final_block = head;
+        let mut changed: Vec<Key> = watched.iter().map(|(key, _)| *key).collect();
+        for mut message in undone {
+            let key = message.key;
+            tracing::error!(mailbox_id = %key.id, "its delivery was final and is gone");
+            self.metrics.undone();
+            message.process = None;
+            self.messages.insert(key, message);
+            self.wait(key, NotReady::soon("its delivery was final and was reorganized away"));
+            changed.push(key);
+        }
+        let mut done = Vec::new();
         for (key, became) in watched {
+            if let Watched::Orphan(process) = became {
+                self.orphan_delivered(key, process).await?;
+            }
             let Some(message) = self.messages.get_mut(&key) else { continue };
             match became {
+                Watched::Orphan(_) => {}
                 Watched::Final => {
                     message.state = State::Done;
                     message.reason = String::from("delivered in a final block");
-                    self.store.update(message).await?;
-                    self.messages.remove(&key);
+                    done.push(key);
                 }
-                Watched::Moved(process) => {
-                    message.process = Some(process);
-                    self.store.update(message).await?;
-                }
+                Watched::Moved(process) => message.process = Some(process),
                 Watched::Gone => {
                     tracing::warn!(mailbox_id = %key.id, "its delivery was reorganized away");
                     self.metrics.undone();
                     message.process = None;
-                    self.wait(key, NotReady::soon("its delivery was reorganized away")).await?;
+                    self.wait(key, NotReady::soon("its delivery was reorganized away"));
                 }
             }
+        }
+        self.write(&changed).await?;
+        for key in done {
+            self.messages.remove(&key);
         }
         Ok(())
     }
 }
 
-/// Looks at the block of each delivery. What cannot be asked now is asked next time.
-async fn watch(
-    preparer: &Preparer,
-    finality: FinalityRule,
-    delivered: Vec<(Key, Process)>,
-) -> Vec<(Key, Watched)> {
-    let Ok(Some(head)) = preparer.chain.safe_head(finality).await else { return Vec::new() };
-    let mut hashes = HashMap::new();
-    let mut watched = Vec::new();
-    for (key, process) in delivered {
-        if let std::collections::hash_map::Entry::Vacant(entry) = hashes.entry(process.number) {
-            let Ok(hash) = preparer.block_hash(process.number).await else { continue };
-            entry.insert(hash);
-        }
-        let Some(Some(hash)) = hashes.get(&process.number) else { continue };
-        if *hash == process.hash {
-            if process.number <= head.number {
-                watched.push((key, Watched::Final));
-            }
-            continue;
-        }
-        match preparer.recheck(key.id).await {
-            Ok(Some(process)) => watched.push((key, Watched::Moved(process))),
-            Ok(None) => watched.push((key, Watched::Gone)),
-            Err(_) => {}
-        }
-    }
-    watched
+/// Whether a change has to survive a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Worth {
+    Writing,
+    Nothing,
 }

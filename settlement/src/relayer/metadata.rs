@@ -19,11 +19,11 @@ use alloy::{
 };
 use chain::ChainClient;
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use protocol::{
     abi::hyperlane::{AggregationIsm, InterchainSecurityModule, MultisigIsm, RoutingIsm},
     ids::Domain,
-    merkle::FullTree,
+    merkle::Proof,
     multisig::{MerkleRootMetadata, MessageIdMetadata, aggregation},
 };
 
@@ -34,6 +34,7 @@ use super::{
     store::Leaf,
     verdict::NotReady,
 };
+use crate::trunk::Claim;
 
 /// How deep modules may be nested.
 const MAX_DEPTH: usize = 13;
@@ -50,7 +51,6 @@ pub(super) struct Builder {
     pub(super) validators: HashMap<Domain, Arc<Validators>>,
     pub(super) ccip: ccip::Fetcher,
     types: Mutex<HashMap<Address, u8>>,
-    trees: RwLock<HashMap<Domain, FullTree>>,
 }
 
 impl Builder {
@@ -60,8 +60,7 @@ impl Builder {
         validators: HashMap<Domain, Arc<Validators>>,
         ccip: ccip::Fetcher,
     ) -> Self {
-        let (types, trees) = (Mutex::default(), RwLock::default());
-        Self { chain, mailbox, validators, ccip, types, trees }
+        Self { chain, mailbox, validators, ccip, types: Mutex::default() }
     }
 
     /// Metadata that `ism` accepts for the message.
@@ -171,11 +170,10 @@ impl Builder {
             };
             match validators.collect(&set, &[candidate]).await {
                 Ok(quorum) => {
-                    let (leaf_index, size) = (leaf.index, quorum.checkpoint.index as usize + 1);
-                    let proof = self.proof(message.origin, leaf_index as usize, size).await?;
+                    let proof = self.proof(message.origin, *leaf, candidate).await?;
                     return Ok(MerkleRootMetadata {
                         merkle_tree_hook: quorum.checkpoint.merkle_tree_hook,
-                        leaf_index,
+                        leaf_index: leaf.index,
                         signed_message_id: quorum.checkpoint.message_id.0,
                         proof,
                         signed_index: quorum.checkpoint.index,
@@ -189,34 +187,17 @@ impl Builder {
         Err(NotReady::soon(describe(message.key.id, &set, &shortfall)))
     }
 
-    /// The proof of a leaf in the tree of `size` leaves. The tree is held only for origins whose messages
-    /// need proofs, and brought up to date when one is asked for.
-    async fn proof(
-        &self,
-        origin: Domain,
-        leaf: usize,
-        size: usize,
-    ) -> Result<protocol::merkle::Proof, NotReady> {
+    /// The proof of the message's leaf in the tree that ends with the `signed` leaf.
+    async fn proof(&self, origin: Domain, leaf: Leaf, signed: Leaf) -> Result<Proof, NotReady> {
         let missing = || NotReady::soon("the origin's tree is being read");
-        let validators = self.validators.get(&origin).ok_or_else(missing)?;
-        let canonical = validators
-            .store()
-            .leaf(origin, u32::try_from(size - 1).unwrap_or(u32::MAX))
-            .await?
-            .ok_or_else(missing)?;
-        if let Some(tree) = self.trees.read().get(&origin)
-            && tree.root_at(size) == Some(canonical.root)
-        {
-            return tree.proof(leaf, size).ok_or_else(missing);
-        }
-        // Not there yet, too short, or of a branch that is gone: built anew.
-        let mut tree = FullTree::default();
-        for leaf in validators.store().all_leaves(origin).await? {
-            tree.insert(leaf).map_err(|error| NotReady::slow(error.to_string()))?;
-        }
-        let proof = tree.proof(leaf, size).ok_or_else(missing);
-        self.trees.write().insert(origin, tree);
-        proof
+        let prover = self.validators.get(&origin).ok_or_else(missing)?.prover();
+        let claim = Claim {
+            leaf: leaf.id.0,
+            index: leaf.index,
+            size: u64::from(signed.index).saturating_add(1),
+            root: signed.root,
+        };
+        prover.prove(claim).await?.ok_or_else(missing)
     }
 
     /// Type 2: exactly `threshold` entries, of the modules that are ready first and accept what was

@@ -63,6 +63,12 @@ impl Metrics {
             .increment(1);
     }
 
+    /// A message was delivered after its origin block had gone.
+    pub(super) fn delivered_orphan(&self, origin: Domain) {
+        counter!("metalayer_relayer_delivered_orphans_total", "origin" => self.origin(origin))
+            .increment(1);
+    }
+
     /// A delivery was reorganized away.
     pub(super) fn undone(&self) {
         counter!("metalayer_relayer_undone_deliveries_total", "remote" => self.remote.clone())

@@ -26,21 +26,22 @@ pub mod status;
 mod store;
 mod submit;
 mod verdict;
+mod watch;
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use alloy::signers::local::PrivateKeySigner;
-use chain::{ChainClient, Db, Sender, client::ClientOptions, sender::SenderConfig};
+use chain::{
+    Db, Sender,
+    sender::{FeePolicy, SenderConfig},
+};
 use futures::future::BoxFuture;
 use protocol::ids::Domain;
-use service::{
-    admin,
-    health::Health,
-    tasks::{StopError, Tasks},
-};
-use tokio::{net::TcpListener, sync::mpsc};
+use service::tasks::Tasks;
+use tokio::sync::mpsc;
 
 pub use self::config::{ChainOptions, Confirmations, RelayerConfig, UnknownConfirmations};
+pub(crate) use self::store::Store as Memory;
 use self::{
     confirmations::Confirmer,
     gateway::Gateway,
@@ -54,7 +55,11 @@ use self::{
     store::Store,
     submit::Submitter,
 };
-use crate::checkpoints::location;
+pub use crate::agent::{Handle, StartError, Unreachable};
+use crate::{
+    agent::{self, Agent},
+    checkpoints::location,
+};
 
 /// How long a stop may take: what is under way is taken up by the next start.
 const STOP_BOUND: Duration = Duration::from_secs(10);
@@ -71,13 +76,8 @@ pub enum RelayerError {
     #[error("no signer is configured")]
     NoSigner,
     /// A chain could not be asked.
-    #[error("chain {chain}: {source}")]
-    Chain {
-        /// Name of the chain.
-        chain: String,
-        /// What went wrong.
-        source: chain::client::Error,
-    },
+    #[error(transparent)]
+    Chain(#[from] Unreachable),
     /// A sender could not take up its journal.
     #[error(transparent)]
     Sender(#[from] chain::sender::Error),
@@ -93,56 +93,9 @@ pub enum RelayerError {
     /// The HTTP client cannot be built.
     #[error(transparent)]
     Http(#[from] reqwest::Error),
-    /// The address cannot be bound.
-    #[error("cannot listen on {address}: {source}")]
-    Listen {
-        /// The configured address.
-        address: SocketAddr,
-        /// What the system answered.
-        source: std::io::Error,
-    },
-    /// Metrics cannot be served.
+    /// It cannot serve.
     #[error(transparent)]
-    Admin(#[from] admin::AdminError),
-}
-
-/// A running relayer. Dropping it stops everything.
-#[derive(Debug)]
-pub struct Handle {
-    tasks: Tasks,
-    health: Health,
-    address: SocketAddr,
-    admin: Option<SocketAddr>,
-}
-
-impl Handle {
-    /// Where the status page and the gateway are served.
-    pub const fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Where metrics and health are served.
-    pub const fn admin(&self) -> Option<SocketAddr> {
-        self.admin
-    }
-
-    /// The state of every part.
-    pub const fn health(&self) -> &Health {
-        &self.health
-    }
-
-    /// Resolves when the relayer stops by itself, which is a failure.
-    pub async fn ended(&self) {
-        self.tasks.ended().await;
-    }
-
-    /// Stops; what is under way is taken up by the next start.
-    ///
-    /// # Errors
-    /// What made a task fail, or that the stop took too long.
-    pub async fn stop(self) -> Result<(), StopError> {
-        self.tasks.stop(STOP_BOUND).await
-    }
+    Start(#[from] StartError),
 }
 
 /// Starts a relayer between all chains of the manifest.
@@ -161,23 +114,23 @@ async fn start(config: RelayerConfig) -> Result<Handle, RelayerError> {
     let origins = connect(&config).await?;
     let system = System { config: &config, db: &db, store: &store, origins: &origins, keys: &keys };
 
-    let bind = |source| RelayerError::Listen { address: config.listen, source };
-    let listener = TcpListener::bind(config.listen).await.map_err(bind)?;
-    let address = listener.local_addr().map_err(bind)?;
-    let (tasks, health) = (Tasks::new(), Health::default());
-    let validators = system.validators()?;
+    let agent = Agent::bind(config.listen, config.admin).await?;
+    let leases = keys.iter().map(|key| format!("relayer:{}", key.address())).collect();
+    agent.hold(&db, leases).await?;
+    let tasks = &agent.tasks;
+    let validators = system.validators().await?;
     let (mut lanes, mut payers) = (HashMap::new(), HashMap::new());
     for origin in origins.values() {
         let (news, inbox) = mpsc::unbounded_channel();
         let senders = system.senders(origin).await?;
         let payer = senders.first().cloned().ok_or(RelayerError::NoSigner)?;
-        system.look_after(origin, &payer, &tasks);
+        system.look_after(origin, &payer, tasks);
         let lane = system.lane(origin, &validators, senders, inbox).await?;
         tasks.spawn(format!("deliver to {}", origin.name), lane.run(tasks.shutdown()));
         lanes.insert(origin.domain, news);
         payers.insert(origin.domain, payer);
     }
-    system.index(lanes, &tasks).await?;
+    system.index(lanes, tasks).await?;
     let gateway = Gateway {
         origins: origins.clone(),
         validators: validators.clone(),
@@ -186,33 +139,17 @@ async fn start(config: RelayerConfig) -> Result<Handle, RelayerError> {
         waiting: parking_lot::Mutex::default(),
     };
 
-    let shutdown = tasks.shutdown();
     let routes = status::routes(store.clone()).merge(gateway::routes(gateway));
-    tasks.spawn("status", async move {
-        axum::serve(listener, routes).with_graceful_shutdown(shutdown.cancelled_owned()).await
-    });
-    let admin = match config.admin {
-        Some(address) => {
-            let routes = axum::Router::new();
-            Some(admin::serve(address, health.clone(), routes, &tasks.spawner()).await?)
-        }
-        None => None,
-    };
-    Ok(Handle { tasks, health, address, admin })
+    Ok(agent.serve(routes, STOP_BOUND))
 }
 
 /// Every chain of the manifest, checked to be the chain it says.
 async fn connect(config: &RelayerConfig) -> Result<HashMap<Domain, Arc<Origin>>, RelayerError> {
     let mut origins = HashMap::new();
     for (name, manifest) in config.manifest.iter() {
-        let failed = |source| RelayerError::Chain { chain: name.to_owned(), source };
-        let urls = match config.chains.get(&manifest.chain_id) {
-            Some(options) if !options.rpc.is_empty() => &options.rpc,
-            _ => &manifest.rpc,
-        };
-        let chain =
-            ChainClient::new(manifest.chain_id, urls, ClientOptions::default()).map_err(failed)?;
-        chain.check_chain_id().await.map_err(failed)?;
+        let options = config.chains.get(&manifest.chain_id);
+        let urls = options.map_or(&[][..], |options| &options.rpc);
+        let chain = agent::connect(name, manifest, urls).await?;
         let domain = manifest.domain;
         let (name, manifest) = (name.to_owned(), manifest.clone());
         origins.insert(domain, Arc::new(Origin { name, domain, manifest, chain }));
@@ -232,19 +169,25 @@ struct System<'a> {
 
 impl System<'_> {
     /// Readers of the validators of every origin.
-    fn validators(self) -> Result<HashMap<Domain, Arc<Validators>>, RelayerError> {
+    async fn validators(self) -> Result<HashMap<Domain, Arc<Validators>>, RelayerError> {
         let http = location::http_client(self.config.fetch)?;
-        let of = |origin: &Arc<Origin>| {
-            let store = self.store.clone();
-            Validators::new(Arc::clone(origin), store, self.config.fetch, http.clone())
-        };
-        Ok(self.origins.values().map(|origin| (origin.domain, Arc::new(of(origin)))).collect())
+        let mut validators = HashMap::new();
+        for origin in self.origins.values() {
+            let memory = (self.store.clone(), self.store.prover(origin.domain).await?);
+            let judging = (self.config.fetch, self.config.suspicion);
+            let of = Validators::new(Arc::clone(origin), memory, judging, http.clone());
+            validators.insert(origin.domain, Arc::new(of));
+        }
+        Ok(validators)
     }
 
     /// One sender for each key: its nonce stream on the destination.
     async fn senders(self, destination: &Origin) -> Result<Vec<Sender>, RelayerError> {
         let (chain, manifest) = (&destination.chain, &destination.manifest);
+        let max_fee_cap =
+            self.config.chains.get(&manifest.chain_id).and_then(|options| options.max_gas_price);
         let options = SenderConfig {
+            fees: FeePolicy { max_fee_cap, ..FeePolicy::default() },
             confirm: manifest.finality,
             poll: self.config.interval,
             bump_after: BUMP_AFTER,

@@ -16,7 +16,7 @@ use chain::{
 use protocol::{
     abi::hyperlane::{InterchainGasPaymaster, Mailbox, MerkleTreeHook},
     ids::{Domain, MailboxMessageId},
-    merkle::IncrementalTree,
+    merkle::{IncrementalTree, TreeFull},
     message::{Envelope, Message},
 };
 use service::{clock::Clock, crash_point};
@@ -27,6 +27,7 @@ use super::{
     delivery::{Key, State, Stored},
     store::{self, Leaf, Payment, Store},
 };
+use crate::trunk::{Trunk, TrunkError};
 
 /// Why an origin is not read any more.
 #[derive(Debug, thiserror::Error)]
@@ -47,9 +48,18 @@ pub enum OriginError {
         /// Index that came.
         given: u32,
     },
-    /// The tree is full.
-    #[error("the tree of domain {0} is full")]
-    TreeFull(Domain),
+    /// The tree holds 2^32 - 1 leaves.
+    #[error(transparent)]
+    TreeFull(#[from] TreeFull),
+}
+
+impl From<TrunkError> for OriginError {
+    fn from(error: TrunkError) -> Self {
+        match error {
+            TrunkError::Db(error) => error.into(),
+            TrunkError::Full(full) => full.into(),
+        }
+    }
 }
 
 impl From<sqlx::Error> for OriginError {
@@ -89,6 +99,7 @@ pub(super) struct Indexer {
     origin: Arc<Origin>,
     follower: Follower,
     store: Store,
+    trunk: Trunk,
     tree: IncrementalTree,
     lanes: HashMap<Domain, mpsc::UnboundedSender<News>>,
 }
@@ -115,11 +126,11 @@ impl Indexer {
             ..FollowerConfig::new(name, origin.manifest.start_block)
         };
         let follower = Follower::start(db, origin.chain.clone(), config).await?;
-        let mut tree = IncrementalTree::default();
-        for leaf in store.all_leaves(origin.domain).await? {
-            tree.insert(leaf).map_err(|_| OriginError::TreeFull(origin.domain))?;
-        }
-        Ok(Self { origin, follower, store, tree, lanes })
+        let trunk = store.trunk(origin.domain).await?;
+        let mut tx = store.begin().await?;
+        let tree = trunk.restore(&mut tx).await?;
+        tx.commit().await?;
+        Ok(Self { origin, follower, store, trunk, tree, lanes })
     }
 
     pub(super) async fn run(mut self, shutdown: CancellationToken) -> Result<(), OriginError> {
@@ -237,7 +248,7 @@ impl Indexer {
         if u64::from(index) != expected {
             return Err(OriginError::Gap { origin, expected, given: index });
         }
-        self.tree.insert(id).map_err(|_| OriginError::TreeFull(origin))?;
+        self.trunk.grow(tx, &mut self.tree, id).await?;
         let leaf = Leaf { index, id: MailboxMessageId(id), root: self.tree.root() };
         Ok(store::add_leaf(tx, origin, block, leaf).await?)
     }
@@ -249,7 +260,10 @@ impl Indexer {
         news: &mut Vec<(Domain, News)>,
     ) -> Result<(), OriginError> {
         let removed = store::remove_block(tx, self.origin.domain, block).await?;
-        for message in &removed {
+        if let Some(first) = removed.first_leaf {
+            self.tree = self.trunk.cut(tx, first).await?;
+        }
+        for message in &removed.messages {
             let delivered = matches!(message.state, State::Delivered | State::Done);
             tracing::warn!(
                 origin = %message.origin, mailbox_id = %message.key.id, delivered,
@@ -263,14 +277,8 @@ impl Indexer {
                 .increment(1);
             }
         }
-        news.extend(
-            removed.iter().map(|message| (message.destination, News::Orphaned(message.key))),
-        );
-        let mut tree = IncrementalTree::default();
-        for leaf in store::leaves_in(tx, self.origin.domain).await? {
-            tree.insert(leaf).map_err(|_| OriginError::TreeFull(self.origin.domain))?;
-        }
-        self.tree = tree;
+        let orphaned = removed.messages.iter();
+        news.extend(orphaned.map(|message| (message.destination, News::Orphaned(message.key))));
         Ok(())
     }
 

@@ -21,16 +21,15 @@ use super::{
     origin::{Origin, now_millis},
     store::{Leaf, Store},
 };
-use crate::checkpoints::{FetchPolicy, Location, Reader, SignedCheckpoint};
+use crate::{
+    checkpoints::{FetchPolicy, Location, Reader, SignedCheckpoint},
+    trunk::Prover,
+};
 
 /// How long an announced location is trusted to be the last one.
 const LOCATION_TTL: Duration = Duration::from_secs(30);
 /// How long a validator without a usable location is left alone.
 const NOWHERE_TTL: Duration = Duration::from_secs(2);
-/// How long a file must contradict the origin's tree before it counts as fraud: the relayer's own node
-/// may be the one that has not seen a reorg yet.
-const SUSPICION: Duration = Duration::from_secs(30);
-
 /// Enough signatures over one checkpoint, in the order of the set.
 #[derive(Debug, Clone)]
 pub(super) struct Quorum {
@@ -60,7 +59,9 @@ type Known = (Instant, Result<Reader, String>);
 pub(super) struct Validators {
     origin: Arc<Origin>,
     store: Store,
+    prover: Prover,
     policy: FetchPolicy,
+    suspicion: Duration,
     http: reqwest::Client,
     readers: Mutex<HashMap<Address, Known>>,
     suspects: Mutex<HashMap<(Address, u32, alloy::primitives::B256), Instant>>,
@@ -69,11 +70,17 @@ pub(super) struct Validators {
 impl Validators {
     pub(super) fn new(
         origin: Arc<Origin>,
-        store: Store,
-        policy: FetchPolicy,
+        (store, prover): (Store, Prover),
+        (policy, suspicion): (FetchPolicy, Duration),
         http: reqwest::Client,
     ) -> Self {
-        Self { origin, store, policy, http, readers: Mutex::default(), suspects: Mutex::default() }
+        let (readers, suspects) = (Mutex::default(), Mutex::default());
+        Self { origin, store, prover, policy, suspicion, http, readers, suspects }
+    }
+
+    /// Proves leaves of the origin's tree.
+    pub(super) const fn prover(&self) -> &Prover {
+        &self.prover
     }
 
     pub(super) fn origin(&self) -> &Origin {
@@ -206,7 +213,7 @@ impl Validators {
             Ok(false) => {
                 let mut suspects = self.suspects.lock();
                 let since = suspects.entry((validator, index, root)).or_insert_with(Instant::now);
-                if since.elapsed() < SUSPICION {
+                if since.elapsed() < self.suspicion {
                     return format!("another root at index {index}, suspected");
                 }
                 "fraud"

@@ -1,7 +1,7 @@
 //! What the relayer is doing, for people and for programs: `GET /` (a page), `GET /status` and
 //! `GET /messages/{id}` (JSON), with either of a message's two ids.
 
-use alloy::primitives::B256;
+use alloy::primitives::{Address, B256};
 use axum::{
     Json, Router,
     extract::{Path, State as Shared},
@@ -68,6 +68,25 @@ pub struct Status {
     pub parked: Vec<Explanation>,
     /// The newest messages that were delivered before their origin block went.
     pub delivered_orphans: Vec<Explanation>,
+    /// The newest files of validators that contradict an origin's tree.
+    pub contradictions: Vec<Contradiction>,
+}
+
+/// A validator signed another tree than its origin shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contradiction {
+    /// Origin domain.
+    pub origin: u32,
+    /// Who signed.
+    pub validator: Address,
+    /// The leaf's index.
+    pub index: u32,
+    /// `reorg` for a branch that was seen orphaned, `fraud` for one that nobody ever saw.
+    pub class: String,
+    /// The file, as it was read.
+    pub file: String,
+    /// Milliseconds since 1970.
+    pub seen_at: u64,
 }
 
 /// How many messages are in one state.
@@ -176,10 +195,22 @@ async fn page(Shared(board): Shared<Board>) -> Result<Html<String>, Internal> {
         ("Delivered, then reorganized away at the origin", &status.delivered_orphans),
     ];
     let lists: String = lists.into_iter().map(|(title, list)| list_of(title, list)).collect();
+    let contradictions: String = status
+        .contradictions
+        .iter()
+        .map(|found| {
+            format!(
+                "<li>{} at index {} of {}: {}",
+                found.validator, found.index, found.origin, found.class
+            )
+        })
+        .collect();
     Ok(Html(format!(
         "<!doctype html><meta charset=utf-8><title>Metalayer relayer</title>\
          <style>body{{font-family:sans-serif}}td,th{{padding:.2em .8em;text-align:left}}</style>\
-         <h1>Relayer</h1><table><tr><th>origin<th>destination<th>state<th>messages{rows}</table>{lists}"
+         <h1>Relayer</h1><table><tr><th>origin<th>destination<th>state<th>messages{rows}</table>{lists}\
+         <h2>Contradicting checkpoints ({})</h2><ul>{contradictions}</ul>",
+        status.contradictions.len()
     )))
 }
 
@@ -220,6 +251,7 @@ impl Board {
             pending: self.list(State::Pending).await?,
             parked: self.list(State::Parked).await?,
             delivered_orphans: self.list(State::DeliveredOrphan).await?,
+            contradictions: self.contradictions().await?,
         })
     }
 
@@ -229,6 +261,19 @@ impl Board {
             listed.push(self.explain(message).await?);
         }
         Ok(listed)
+    }
+
+    async fn contradictions(&self) -> Result<Vec<Contradiction>, chain::db::Error> {
+        let kept = self.store.evidence(LISTED).await?;
+        let shown = kept.into_iter().map(|evidence| Contradiction {
+            origin: evidence.origin.0,
+            validator: evidence.validator,
+            index: evidence.index,
+            class: evidence.class,
+            file: evidence.file,
+            seen_at: evidence.seen_at,
+        });
+        Ok(shown.collect())
     }
 
     async fn explain(&self, message: Stored) -> Result<Explanation, chain::db::Error> {

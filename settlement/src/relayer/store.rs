@@ -1,16 +1,22 @@
 //! The relayer's memory: messages, leaves, payments and how far each origin was read. Everything is
 //! written before it is acted upon, so a restart goes on where the last run stopped.
 
+mod indexed;
+mod trees;
+
 use alloy::primitives::{B256, U256};
 use chain::{
     Db,
-    db::{self, AnyRow, RowExt as _, Tx, int, word},
-    follower::BlockRef,
+    db::{self, AnyRow, RowExt as _, Tx, int},
 };
 use protocol::ids::{Domain, MailboxMessageId, MessageId};
-use sqlx::Row as _;
 
-use super::delivery::{Key, State, Stored};
+pub(super) use self::indexed::{add_leaf, add_message, add_payment, remove_block};
+use super::delivery::{Key, Process, State, Stored};
+use crate::{history::Place, trunk::Trunk};
+
+/// A query that is being filled in.
+type AnyQuery<'a> = sqlx::query::Query<'a, sqlx::Any, sqlx::any::AnyArguments>;
 
 const MIGRATIONS: &[&str] = &["
 CREATE TABLE relayer_messages (
@@ -42,7 +48,12 @@ CREATE INDEX relayer_payments_message ON relayer_payments (mailbox_id);
 CREATE TABLE relayer_evidence (
     origin BIGINT NOT NULL, validator BLOB NOT NULL, leaf_index BIGINT NOT NULL, root BLOB NOT NULL,
     class TEXT NOT NULL, file TEXT NOT NULL, seen_at BIGINT NOT NULL,
-    PRIMARY KEY (origin, validator, leaf_index, root))"];
+    PRIMARY KEY (origin, validator, leaf_index, root))",
+// What is listed and what is confirmed must not cost more the longer the history is.
+"
+CREATE INDEX relayer_messages_seen ON relayer_messages (state, seen_at);
+CREATE INDEX relayer_messages_processed ON relayer_messages (destination, state, process_number, process_hash);
+CREATE INDEX relayer_messages_unconfirmed ON relayer_messages (destination, state, confirmed, delivered_at)"];
 
 /// A leaf of an origin's tree on its present branch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +76,7 @@ pub(super) struct Payment {
 
 /// The relayer's tables.
 #[derive(Debug, Clone)]
-pub(super) struct Store {
+pub(crate) struct Store {
     db: Db,
 }
 
@@ -73,6 +84,40 @@ impl Store {
     pub(super) async fn open(db: Db) -> Result<Self, db::Error> {
         db.migrate("relayer", MIGRATIONS).await?;
         Ok(Self { db })
+    }
+
+    /// The trunk of an origin's tree; makes the tables.
+    pub(crate) async fn trunk_of(db: Db, origin: Domain) -> Result<Trunk, db::Error> {
+        Self::open(db).await?.trunk(origin).await
+    }
+
+    /// A row of `relayer_messages`, as it is when a message of a final block was delivered for good.
+    pub(crate) fn bind_delivered(
+        row: AnyQuery<'_>,
+        place: Place,
+        destination: Place,
+        (index, id): (u64, B256),
+    ) -> AnyQuery<'_> {
+        row.bind(id.to_vec())
+            .bind(place.hash.to_vec())
+            .bind(int(place.number))
+            .bind(id.to_vec())
+            .bind(i64::from(place.domain.0))
+            .bind(i64::from(destination.domain.0))
+            .bind(int(index))
+            .bind(None::<Vec<u8>>)
+            .bind(vec![3_u8; 300])
+            .bind(0_i64)
+            .bind(State::Done.name())
+            .bind(0_i64)
+            .bind(0_i64)
+            .bind("delivered in a final block")
+            .bind(0_i64)
+            .bind(id.to_vec())
+            .bind(int(destination.number))
+            .bind(destination.hash.to_vec())
+            .bind(0_i64)
+            .bind(1_i64)
     }
 
     /// Begins a transaction, which the cursor of a follower joins.
@@ -138,30 +183,16 @@ impl Store {
             .collect()
     }
 
-    /// Writes how far a message is.
-    pub(super) async fn update(&self, message: &Stored) -> Result<(), db::Error> {
-        sqlx::query(
-            "UPDATE relayer_messages SET state = $3, attempts = $4, next_at = $5, reason = $6, \
-             alone = $7, process_tx = $8, process_number = $9, process_hash = $10, \
-             delivered_at = $11, confirmed = $12 \
-             WHERE mailbox_id = $1 AND block_hash = $2 \
-             AND state <> 'orphaned' AND state <> 'delivered_orphan'",
-        )
-        .bind(message.key.id.to_vec())
-        .bind(message.key.block.to_vec())
-        .bind(message.state.name())
-        .bind(i64::from(message.attempts))
-        .bind(int(message.next_at))
-        .bind(&message.reason)
-        .bind(i64::from(message.alone))
-        .bind(message.process.map(|process| process.tx.to_vec()))
-        .bind(message.process.map(|process| int(process.number)))
-        .bind(message.process.map(|process| process.hash.to_vec()))
-        .bind(message.delivered_at.map(int))
-        .bind(i64::from(message.confirmed))
-        .execute(self.db.pool())
-        .await?;
-        Ok(())
+    /// Writes how far messages are.
+    pub(super) async fn update(&self, messages: &[&Stored]) -> Result<(), db::Error> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.db.begin().await?;
+        for message in messages {
+            update(&mut tx, message).await?;
+        }
+        Ok(tx.commit().await?)
     }
 
     /// Final deliveries to `destination` that were not confirmed, oldest first.
@@ -197,249 +228,117 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// Notes that a message was delivered after its origin block had gone.
+    /// Blocks below `below` in which messages to `destination` were delivered for good, newest first.
+    pub(super) async fn blocks_of_done(
+        &self,
+        destination: Domain,
+        below: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, B256)>, db::Error> {
+        let rows = sqlx::query(
+            "SELECT DISTINCT process_number, process_hash FROM relayer_messages \
+             WHERE destination = $1 AND state = 'done' AND process_number < $2 \
+             ORDER BY process_number DESC LIMIT $3",
+        )
+        .bind(i64::from(destination.0))
+        .bind(int(below))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(self.db.pool())
+        .await?;
+        rows.iter().map(|row| Ok((row.u64("process_number")?, row.b256("process_hash")?))).collect()
+    }
+
+    /// Messages to `destination` that were delivered for good in that block or a later one.
+    pub(super) async fn done_since(
+        &self,
+        destination: Domain,
+        block: u64,
+    ) -> Result<Vec<Stored>, db::Error> {
+        let rows = sqlx::query(
+            "SELECT * FROM relayer_messages WHERE destination = $1 AND state = 'done' \
+             AND process_number >= $2",
+        )
+        .bind(i64::from(destination.0))
+        .bind(int(block))
+        .fetch_all(self.db.pool())
+        .await?;
+        rows.iter().map(stored_of).collect()
+    }
+
+    /// Messages to `destination` first seen since then whose origin blocks are gone, newest first: what was
+    /// submitted for them may still be delivered.
+    pub(super) async fn orphans(
+        &self,
+        destination: Domain,
+        since: u64,
+        limit: usize,
+    ) -> Result<Vec<Stored>, db::Error> {
+        let rows = sqlx::query(
+            "SELECT * FROM relayer_messages WHERE state = 'orphaned' AND destination = $1 \
+             AND seen_at >= $2 ORDER BY seen_at DESC LIMIT $3",
+        )
+        .bind(i64::from(destination.0))
+        .bind(int(since))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(self.db.pool())
+        .await?;
+        rows.iter().map(stored_of).collect()
+    }
+
+    /// Notes that a message was delivered after its origin block had gone, unless the message is on the
+    /// origin's present branch in another block. Gives its origin when that is news.
     pub(super) async fn delivered_orphan(
         &self,
         key: Key,
-        process: super::delivery::Process,
-    ) -> Result<(), db::Error> {
-        sqlx::query(
+        process: Process,
+    ) -> Result<Option<Domain>, db::Error> {
+        let row = sqlx::query(
             "UPDATE relayer_messages SET state = 'delivered_orphan', process_tx = $3, \
              process_number = $4, process_hash = $5 \
-             WHERE mailbox_id = $1 AND block_hash = $2 AND state = 'orphaned'",
+             WHERE mailbox_id = $1 AND block_hash = $2 AND state = 'orphaned' \
+             AND NOT EXISTS (SELECT 1 FROM relayer_messages AS other WHERE other.mailbox_id = $1 \
+             AND other.state NOT IN ('orphaned', 'delivered_orphan')) RETURNING origin",
         )
         .bind(key.id.to_vec())
         .bind(key.block.to_vec())
         .bind(process.tx.to_vec())
         .bind(int(process.number))
         .bind(process.hash.to_vec())
-        .execute(self.db.pool())
-        .await?;
-        Ok(())
-    }
-
-    /// The leaves of a message on the origin's present branch.
-    pub(super) async fn leaves_of(
-        &self,
-        origin: Domain,
-        id: MailboxMessageId,
-    ) -> Result<Vec<Leaf>, db::Error> {
-        let rows = sqlx::query(
-            "SELECT * FROM relayer_leaves WHERE origin = $1 AND mailbox_id = $2 \
-             ORDER BY leaf_index",
-        )
-        .bind(i64::from(origin.0))
-        .bind(id.to_vec())
-        .fetch_all(self.db.pool())
-        .await?;
-        rows.iter().map(leaf_of).collect()
-    }
-
-    /// The leaf at `index`, if the origin's present branch has it.
-    pub(super) async fn leaf(&self, origin: Domain, index: u32) -> Result<Option<Leaf>, db::Error> {
-        let row = sqlx::query("SELECT * FROM relayer_leaves WHERE origin = $1 AND leaf_index = $2")
-            .bind(i64::from(origin.0))
-            .bind(i64::from(index))
-            .fetch_optional(self.db.pool())
-            .await?;
-        row.as_ref().map(leaf_of).transpose()
-    }
-
-    /// Mailbox ids of all leaves, in order.
-    pub(super) async fn all_leaves(&self, origin: Domain) -> Result<Vec<B256>, db::Error> {
-        let rows = sqlx::query(
-            "SELECT mailbox_id FROM relayer_leaves WHERE origin = $1 ORDER BY leaf_index",
-        )
-        .bind(i64::from(origin.0))
-        .fetch_all(self.db.pool())
-        .await?;
-        rows.iter().map(|row| row.b256("mailbox_id")).collect()
-    }
-
-    /// Whether `root` at `index` belonged to a branch that was seen orphaned.
-    pub(super) async fn was_orphaned(
-        &self,
-        origin: Domain,
-        index: u32,
-        root: B256,
-    ) -> Result<bool, db::Error> {
-        let row = sqlx::query(
-            "SELECT 1 AS found FROM relayer_orphan_leaves \
-             WHERE origin = $1 AND leaf_index = $2 AND root = $3",
-        )
-        .bind(i64::from(origin.0))
-        .bind(i64::from(index))
-        .bind(root.to_vec())
         .fetch_optional(self.db.pool())
         .await?;
-        Ok(row.is_some())
-    }
-
-    /// Everything paid for a message on the origin's present branch, in wei.
-    pub(super) async fn paid(
-        &self,
-        id: MailboxMessageId,
-        destination: Domain,
-    ) -> Result<U256, db::Error> {
-        let rows = sqlx::query(
-            "SELECT payment FROM relayer_payments WHERE mailbox_id = $1 AND destination = $2",
-        )
-        .bind(id.to_vec())
-        .bind(i64::from(destination.0))
-        .fetch_all(self.db.pool())
-        .await?;
-        rows.iter().try_fold(U256::ZERO, |sum, row| Ok(sum.saturating_add(row.u256("payment")?)))
-    }
-
-    /// Keeps a validator's file that contradicts the origin's tree. `true` when it is new.
-    pub(super) async fn keep_evidence(
-        &self,
-        origin: Domain,
-        validator: alloy::primitives::Address,
-        (index, root): (u32, B256),
-        (class, file): (&str, &str),
-        now: u64,
-    ) -> Result<bool, db::Error> {
-        let done = sqlx::query(
-            "INSERT INTO relayer_evidence VALUES ($1, $2, $3, $4, $5, $6, $7) \
-             ON CONFLICT DO NOTHING",
-        )
-        .bind(i64::from(origin.0))
-        .bind(validator.to_vec())
-        .bind(i64::from(index))
-        .bind(root.to_vec())
-        .bind(class)
-        .bind(file)
-        .bind(int(now))
-        .execute(self.db.pool())
-        .await?;
-        Ok(done.rows_affected() > 0)
+        row.map(|row| Ok(Domain(u32::try_from(row.u64("origin")?).unwrap_or(u32::MAX)))).transpose()
     }
 }
 
-/// Adds a dispatched message. One that was orphaned comes back when its block does.
-pub(super) async fn add_message(tx: &mut Tx, message: &Stored) -> Result<(), db::Error> {
+async fn update(tx: &mut Tx, message: &Stored) -> Result<(), db::Error> {
     sqlx::query(
-        "INSERT INTO relayer_messages VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, \
-         $12, 0, NULL, NULL, NULL, NULL, 0) \
-         ON CONFLICT (mailbox_id, block_hash) DO UPDATE SET state = CASE \
-         WHEN relayer_messages.state IN ('orphaned', 'delivered_orphan') THEN 'pending' \
-         ELSE relayer_messages.state END",
+        "UPDATE relayer_messages SET state = $3, attempts = $4, next_at = $5, reason = $6, \
+         alone = $7, process_tx = $8, process_number = $9, process_hash = $10, \
+         delivered_at = $11, confirmed = $12 \
+         WHERE mailbox_id = $1 AND block_hash = $2 \
+         AND state <> 'orphaned' AND state <> 'delivered_orphan'",
     )
     .bind(message.key.id.to_vec())
     .bind(message.key.block.to_vec())
-    .bind(int(message.block_number))
-    .bind(message.tx.to_vec())
-    .bind(i64::from(message.origin.0))
-    .bind(i64::from(message.destination.0))
-    .bind(i64::from(message.nonce))
-    .bind(message.message_id.map(|id| id.to_vec()))
-    .bind(message.envelope.to_vec())
-    .bind(int(message.seen_at))
     .bind(message.state.name())
+    .bind(i64::from(message.attempts))
+    .bind(int(message.next_at))
     .bind(&message.reason)
+    .bind(i64::from(message.alone))
+    .bind(message.process.map(|process| process.tx.to_vec()))
+    .bind(message.process.map(|process| int(process.number)))
+    .bind(message.process.map(|process| process.hash.to_vec()))
+    .bind(message.delivered_at.map(int))
+    .bind(i64::from(message.confirmed))
     .execute(&mut **tx)
     .await?;
     Ok(())
-}
-
-/// Adds a leaf.
-pub(super) async fn add_leaf(
-    tx: &mut Tx,
-    origin: Domain,
-    block: BlockRef,
-    leaf: Leaf,
-) -> Result<(), db::Error> {
-    sqlx::query(
-        "INSERT INTO relayer_leaves VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
-    )
-    .bind(i64::from(origin.0))
-    .bind(i64::from(leaf.index))
-    .bind(leaf.id.to_vec())
-    .bind(leaf.root.to_vec())
-    .bind(int(block.number))
-    .bind(block.hash.to_vec())
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
-
-/// Adds a payment.
-pub(super) async fn add_payment(
-    tx: &mut Tx,
-    origin: Domain,
-    block: BlockRef,
-    payment: Payment,
-) -> Result<(), db::Error> {
-    sqlx::query(
-        "INSERT INTO relayer_payments VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
-    )
-    .bind(i64::from(origin.0))
-    .bind(block.hash.to_vec())
-    .bind(int(payment.log_index))
-    .bind(int(block.number))
-    .bind(payment.id.to_vec())
-    .bind(i64::from(payment.destination.0))
-    .bind(word(payment.payment))
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
-
-/// Takes back a block of `origin`: its leaves move among the orphans, its payments are subtracted, its
-/// messages are orphaned. Gives the messages as they were.
-pub(super) async fn remove_block(
-    tx: &mut Tx,
-    origin: Domain,
-    block: BlockRef,
-) -> Result<Vec<Stored>, db::Error> {
-    let (origin, hash) = (i64::from(origin.0), block.hash.to_vec());
-    let rows = sqlx::query(
-        "SELECT * FROM relayer_messages WHERE origin = $1 AND block_hash = $2 \
-         AND state <> 'orphaned' AND state <> 'delivered_orphan'",
-    )
-    .bind(origin)
-    .bind(hash.clone())
-    .fetch_all(&mut **tx)
-    .await?;
-    for statement in [
-        "INSERT INTO relayer_orphan_leaves SELECT origin, leaf_index, mailbox_id, root \
-         FROM relayer_leaves WHERE origin = $1 AND block_hash = $2 ON CONFLICT DO NOTHING",
-        "DELETE FROM relayer_leaves WHERE origin = $1 AND block_hash = $2",
-        "DELETE FROM relayer_payments WHERE origin = $1 AND block_hash = $2",
-        "UPDATE relayer_messages SET state = CASE WHEN state IN ('delivered', 'done') \
-         THEN 'delivered_orphan' ELSE 'orphaned' END WHERE origin = $1 AND block_hash = $2",
-    ] {
-        sqlx::query(statement).bind(origin).bind(hash.clone()).execute(&mut **tx).await?;
-    }
-    rows.iter().map(stored_of).collect()
-}
-
-/// Mailbox ids of all leaves of `origin`, in order, as the transaction sees them.
-pub(super) async fn leaves_in(tx: &mut Tx, origin: Domain) -> Result<Vec<B256>, db::Error> {
-    let rows =
-        sqlx::query("SELECT mailbox_id FROM relayer_leaves WHERE origin = $1 ORDER BY leaf_index")
-            .bind(i64::from(origin.0))
-            .fetch_all(&mut **tx)
-            .await?;
-    rows.iter().map(|row| row.b256("mailbox_id")).collect()
-}
-
-fn leaf_of(row: &AnyRow) -> Result<Leaf, db::Error> {
-    let index: i64 = row.try_get("leaf_index")?;
-    Ok(Leaf {
-        index: u32::try_from(index).unwrap_or(u32::MAX),
-        id: MailboxMessageId(row.b256("mailbox_id")?),
-        root: row.b256("root")?,
-    })
 }
 
 fn stored_of(row: &AnyRow) -> Result<Stored, db::Error> {
     let small = |column| row.u64(column).map(|value| u32::try_from(value).unwrap_or(u32::MAX));
     let process = match (row.opt_b256("process_tx")?, row.opt_u64("process_number")?) {
-        (Some(tx), Some(number)) => {
-            Some(super::delivery::Process { tx, number, hash: row.b256("process_hash")? })
-        }
+        (Some(tx), Some(number)) => Some(Process { tx, number, hash: row.b256("process_hash")? }),
         _ => None,
     };
     let name = row.text("state")?;

@@ -1,10 +1,13 @@
-//! One chain at one tier: follow the tree hook, check its root everywhere, record, sign, publish.
+//! One chain at one tier: follow the tree hook, check its root everywhere, record, sign, publish. What a
+//! reorg takes back is in `reorg`.
+
+mod reorg;
 
 use std::{sync::Arc, time::Duration};
 
 use alloy::{
     eips::BlockId,
-    primitives::{Address, B256},
+    primitives::Address,
     rpc::types::Filter,
     signers::{SignerSync as _, local::PrivateKeySigner},
     sol_types::SolEvent as _,
@@ -19,7 +22,7 @@ use protocol::{
     merkle::IncrementalTree,
     signable::Signable as _,
 };
-use service::{clock::Clock, crash_point, health::Component, retry::Backoff};
+use service::{crash_point, health::Component, retry::Backoff};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -27,10 +30,7 @@ use super::{
     journal::{Block, Entry, Journal, JournalError},
     metrics::Metrics,
 };
-use crate::checkpoints::{
-    Folder, FolderError, SignedCheckpoint,
-    format::{ReorgFlag, ReorgPeriod},
-};
+use crate::checkpoints::{Folder, FolderError, SignedCheckpoint};
 
 /// Blocks asked for in one query of logs.
 const CHUNK: u64 = 2_000;
@@ -66,9 +66,6 @@ pub enum AttestError {
         /// Highest index in the journal.
         recorded: Option<u32>,
     },
-    /// The tree is full.
-    #[error("the tree of domain {0} holds 2^32 - 1 leaves")]
-    TreeFull(Domain),
 }
 
 /// What a round of looking at the chain could not do, and may be able to do next time.
@@ -138,10 +135,7 @@ impl Attester {
         signer: PrivateKeySigner,
         health: Component,
     ) -> Result<Self, AttestError> {
-        let mut tree = IncrementalTree::default();
-        for leaf in journal.leaves().await? {
-            tree.insert(leaf).map_err(|_| AttestError::TreeFull(stream.domain))?;
-        }
+        let tree = journal.tree().await?;
         let attester = Self {
             metrics: Metrics::new(&stream),
             scanned: journal.scanned().await?,
@@ -270,12 +264,12 @@ impl Attester {
             self.sign(batch, (position == last).then_some(scanned)).await?;
         }
         if entries.is_empty() && head.number >= self.recorded.saturating_add(CHUNK / 2) {
-            self.journal.append(&[], Some(scanned)).await?;
+            self.journal.append(&tree, &[], Some(scanned)).await?;
         }
         if !entries.is_empty() || head.number >= self.recorded.saturating_add(CHUNK / 2) {
             self.recorded = head.number;
         }
-        (self.tree, self.scanned) = (tree, Some(scanned));
+        self.scanned = Some(scanned);
         Ok(Round::Done)
     }
 
@@ -311,7 +305,7 @@ impl Attester {
                     return Err(Setback::Gap { expected, given });
                 }
                 tree.insert(inserted.messageId)
-                    .map_err(|_| AttestError::TreeFull(self.stream.domain))?;
+                    .map_err(|_| JournalError::TreeFull(self.stream.domain))?;
                 entries.push(Entry {
                     index: given,
                     root: tree.root(),
@@ -355,9 +349,9 @@ impl Attester {
     }
 
     /// Records, signs and publishes `entries`, in this order.
-    async fn sign(&self, entries: &[Entry], scanned: Option<Block>) -> Result<(), AttestError> {
+    async fn sign(&mut self, entries: &[Entry], scanned: Option<Block>) -> Result<(), AttestError> {
         crash_point!("validator.journal.before");
-        self.journal.append(entries, scanned).await?;
+        self.tree = self.journal.append(&self.tree, entries, scanned).await?;
         crash_point!("validator.journal.after");
         self.publish(entries).await
     }
@@ -401,124 +395,6 @@ impl Attester {
             index: entry.index,
             message_id: entry.message_id,
         }
-    }
-
-    async fn is_canonical(&self, block: Block) -> Result<bool, Setback> {
-        let header = self.chain.majority().block(block.number).await?.ok_or(Setback::Moved)?;
-        Ok(header.hash == block.hash)
-    }
-
-    /// The last block read is gone. Finds the fork: the block from which to read again, after the fast
-    /// tier has taken back what it signed above it. `None`: the final tier had signed above it, keeps
-    /// the evidence and stops.
-    async fn take_back(&mut self, head: BlockHeader) -> Result<Option<u64>, Setback> {
-        let (mut kept, mut gone) = (0, count_of(&self.tree));
-        while kept < gone {
-            let middle = kept + (gone - kept) / 2;
-            match self.journal.entry(middle).await? {
-                Some(entry) if self.is_canonical(entry.block).await? => kept = middle + 1,
-                _ => gone = middle,
-            }
-        }
-        let fork = match kept.checked_sub(1) {
-            Some(index) => self.journal.entry(index).await?.map(|entry| entry.block),
-            None => None,
-        };
-        if kept < count_of(&self.tree) {
-            match self.stream.tier {
-                Tier::Instant => self.replace_above(kept).await?,
-                Tier::Finalized | Tier::Espresso => {
-                    self.keep_flag(kept, head).await?;
-                    return Ok(None);
-                }
-            }
-        }
-        // The fork's own block is read again: a crash may have left only some of its leaves recorded.
-        Ok(Some(fork.map_or(self.stream.start_block, |block| block.number)))
-    }
-
-    /// The fast tier signed a branch that is gone: evidence first, then the files, then the record. A
-    /// crash in between finds the reorg again.
-    async fn replace_above(&mut self, kept: u32) -> Result<(), Setback> {
-        let Stream { chain_name, tier, .. } = &self.stream;
-        let gone = self.journal.entries(kept, u32::MAX).await?;
-        tracing::warn!(
-            chain = chain_name, %tier, from = kept, count = gone.len(),
-            "reorg: signed checkpoints are taken back"
-        );
-        self.metrics.reorged(gone.len());
-        let (folder, evidence) = (Arc::clone(&self.folder), self.evidence(&gone)?);
-        tokio::task::spawn_blocking(move || {
-            for (index, evidence) in evidence {
-                folder.keep_evidence(index, evidence)?;
-            }
-            crash_point!("validator.reorg.evidence");
-            folder.truncate(kept.checked_sub(1))
-        })
-        .await
-        .map_err(AttestError::from)?
-        .map_err(AttestError::from)?;
-        crash_point!("validator.reorg.truncated");
-        self.journal.orphan(kept).await?;
-        crash_point!("validator.reorg.recorded");
-        let mut tree = IncrementalTree::default();
-        for leaf in self.journal.leaves().await? {
-            tree.insert(leaf).map_err(|_| AttestError::TreeFull(self.stream.domain))?;
-        }
-        self.tree = tree;
-        Ok(())
-    }
-
-    /// What was signed for each entry, with the block it was seen in.
-    fn evidence(&self, gone: &[Entry]) -> Result<Vec<(u32, serde_json::Value)>, AttestError> {
-        gone.iter()
-            .map(|entry| {
-                let signature = self.signer.sign_hash_sync(&self.checkpoint(entry).digest())?;
-                let evidence = serde_json::json!({
-                    "merkle_tree_hook_address": self.stream.hook.into_word(),
-                    "mailbox_domain": self.stream.domain,
-                    "root": entry.root,
-                    "index": entry.index,
-                    "message_id": entry.message_id.0,
-                    "block_number": entry.block.number,
-                    "block_hash": entry.block.hash,
-                    "serialized_signature": alloy::hex::encode_prefixed(signature.as_bytes()),
-                });
-                Ok((entry.index, evidence))
-            })
-            .collect()
-    }
-
-    /// The final tier signed what is no longer there: the flag halts everyone who reads the folder.
-    async fn keep_flag(&self, kept: u32, head: BlockHeader) -> Result<(), Setback> {
-        let at = BlockId::hash(head.hash);
-        let call = MerkleTreeHook::rootCall {};
-        let canonical = match self.chain.majority().call(self.stream.hook, &call, at).await {
-            Ok(root) => root,
-            Err(error) if error.is_retryable() => return Err(error.into()),
-            // The hook itself is gone: no less a reason to stop.
-            Err(_) => B256::ZERO,
-        };
-        let local = self.journal.entry(kept).await?.map_or(B256::ZERO, |entry| entry.root);
-        let flag = ReorgFlag {
-            local_merkle_root: local,
-            canonical_merkle_root: canonical,
-            checkpoint_index: kept,
-            unix_timestamp: Clock::system().unix(),
-            reorg_period: match self.stream.rule {
-                FinalityRule::Blocks(depth) => ReorgPeriod::Blocks(depth),
-                rule @ (FinalityRule::Tag(_) | FinalityRule::Instant) => {
-                    ReorgPeriod::Tag(rule.to_string())
-                }
-            },
-        };
-        let folder = Arc::clone(&self.folder);
-        tokio::task::spawn_blocking(move || folder.raise_reorg_flag(&flag))
-            .await
-            .map_err(AttestError::from)?
-            .map_err(AttestError::from)?;
-        self.metrics.reorged(1);
-        Ok(())
     }
 }
 

@@ -8,8 +8,11 @@ use chain::{
 use protocol::{
     finality::Tier,
     ids::{Domain, MailboxMessageId},
+    merkle::IncrementalTree,
 };
 use sqlx::Row as _;
+
+use crate::trunk::{Trunk, TrunkError};
 
 const MIGRATIONS: &[&str] = &["
 CREATE TABLE validator_streams (
@@ -47,6 +50,9 @@ pub enum JournalError {
         /// Validator in the journal, 32 bytes.
         validator: B256,
     },
+    /// The tree is full.
+    #[error("the tree of domain {0} holds 2^32 - 1 leaves")]
+    TreeFull(Domain),
     /// Another tuple was recorded for an index: signing it too would be a second root for one index.
     #[error("index {index} is recorded with root {recorded}, refused root {given}")]
     Conflict {
@@ -82,12 +88,17 @@ pub(super) struct Block {
     pub(super) hash: B256,
 }
 
+/// The leaves of a stream, for [`Trunk`].
+const LEAVES: &str = "SELECT mailbox_id AS leaf FROM validator_journal \
+     WHERE leaf_index >= $1 AND leaf_index < $2 AND domain = $3 AND tier = $4 ORDER BY leaf_index";
+
 /// The record of one chain at one tier.
 #[derive(Debug, Clone)]
-pub(super) struct Journal {
+pub(crate) struct Journal {
     db: Db,
     domain: Domain,
     tier: Tier,
+    trunk: Trunk,
 }
 
 impl Journal {
@@ -98,8 +109,8 @@ impl Journal {
         hook: B256,
         validator: B256,
     ) -> Result<Self, JournalError> {
-        db.migrate("validator", MIGRATIONS).await?;
-        let journal = Self { db, domain, tier };
+        let trunk = Self::trunk_of(db.clone(), (domain, tier)).await?;
+        let journal = Self { db, domain, tier, trunk };
         let row = sqlx::query(
             "SELECT hook, validator FROM validator_streams WHERE domain = $1 AND tier = $2",
         )
@@ -130,6 +141,16 @@ impl Journal {
         Ok(journal)
     }
 
+    /// The trunk of a stream's tree; makes the tables.
+    pub(crate) async fn trunk_of(
+        db: Db,
+        (domain, tier): (Domain, Tier),
+    ) -> Result<Trunk, db::Error> {
+        db.migrate("validator", MIGRATIONS).await?;
+        let of = vec![i64::from(domain.0), i64::from(tier.byte())];
+        Trunk::open(&db, format!("validator:{domain}:{tier}"), LEAVES, of).await
+    }
+
     /// The last block whose leaves are recorded; `None` before the first.
     pub(super) async fn scanned(&self) -> Result<Option<Block>, JournalError> {
         let row = sqlx::query(
@@ -144,17 +165,19 @@ impl Journal {
         Ok((block.hash != B256::ZERO).then_some(block))
     }
 
-    /// All leaves in order: what the tree is rebuilt from.
-    pub(super) async fn leaves(&self) -> Result<Vec<B256>, JournalError> {
-        let rows = sqlx::query(
-            "SELECT mailbox_id FROM validator_journal WHERE domain = $1 AND tier = $2 \
-             ORDER BY leaf_index",
-        )
-        .bind(i64::from(self.domain.0))
-        .bind(i64::from(self.tier.byte()))
-        .fetch_all(self.db.pool())
-        .await?;
-        Ok(rows.iter().map(|row| row.b256("mailbox_id")).collect::<Result<_, _>>()?)
+    /// The tree over all entries.
+    pub(super) async fn tree(&self) -> Result<IncrementalTree, JournalError> {
+        let mut tx = self.db.begin().await?;
+        let tree = self.trunk.restore(&mut tx).await.map_err(|error| self.broken(error))?;
+        tx.commit().await?;
+        Ok(tree)
+    }
+
+    fn broken(&self, error: TrunkError) -> JournalError {
+        match error {
+            TrunkError::Db(error) => error.into(),
+            TrunkError::Full(_) => JournalError::TreeFull(self.domain),
+        }
     }
 
     /// The entries `first..=last` that exist, in order.
@@ -222,26 +245,32 @@ impl Journal {
         Ok(row.is_some())
     }
 
-    /// Records what is about to be signed and, when given, how far the chain was read, durably.
+    /// Records what is about to be signed and, when given, how far the chain was read, durably. Gives the
+    /// tree with the new leaves.
     pub(super) async fn append(
         &self,
+        tree: &IncrementalTree,
         entries: &[Entry],
         scanned: Option<Block>,
-    ) -> Result<(), JournalError> {
+    ) -> Result<IncrementalTree, JournalError> {
+        let mut tree = tree.clone();
         let mut tx = self.db.begin().await?;
         for entry in entries {
             self.insert(&mut tx, "validator_journal", entry).await?;
             self.refuse_conflict(&mut tx, entry).await?;
+            let grown = self.trunk.grow(&mut tx, &mut tree, entry.message_id.0).await;
+            grown.map_err(|error| self.broken(error))?;
         }
         if let Some(scanned) = scanned {
             self.set_scanned(&mut tx, scanned).await?;
         }
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        Ok(tree)
     }
 
-    /// Moves the entries from `first` on among the orphans. The cursor stays on the branch that is gone,
-    /// so that a start after a crash looks for the fork again.
-    pub(super) async fn orphan(&self, first: u32) -> Result<(), JournalError> {
+    /// Moves the entries from `first` on among the orphans and gives the tree without them. The cursor
+    /// stays on the branch that is gone, so that a start after a crash looks for the fork again.
+    pub(super) async fn orphan(&self, first: u32) -> Result<IncrementalTree, JournalError> {
         let orphans = self.entries(first, u32::MAX).await?;
         let mut tx = self.db.begin().await?;
         for entry in &orphans {
@@ -255,7 +284,10 @@ impl Journal {
         .bind(i64::from(first))
         .execute(&mut *tx)
         .await?;
-        Ok(tx.commit().await?)
+        let cut = self.trunk.cut(&mut tx, u64::from(first)).await;
+        let tree = cut.map_err(|error| self.broken(error))?;
+        tx.commit().await?;
+        Ok(tree)
     }
 
     async fn insert(

@@ -14,7 +14,6 @@ pub mod reads;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
     sync::Arc,
     time::Duration,
 };
@@ -23,31 +22,29 @@ use alloy::primitives::Address;
 use alloy::signers::local::PrivateKeySigner;
 use chain::{
     ChainClient, Db, FinalityRule,
-    client::ClientOptions,
     finality::Tag,
     manifest::{ChainManifest, TierName},
 };
 use futures::future::BoxFuture;
 use protocol::{announcement::Announcement, finality::Tier};
-use service::{
-    admin,
-    health::Health,
-    tasks::{StopError, Tasks},
-};
-use tokio::net::TcpListener;
 
+pub(crate) use self::journal::Journal as Record;
 use self::{
     announce::Announcer,
     attest::{Attester, Stream},
     endpoints::Endpoints,
     journal::Journal,
-    reads::{Attestor, ReadChain, ReadRecord},
+    reads::{Attestor, Early, ReadChain, ReadRecord},
 };
 pub use self::{
     config::{Announce, ChainOptions, UnknownAnnounce, ValidatorConfig},
     journal::JournalError,
 };
-use crate::checkpoints::{self, Folder, FolderError};
+pub use crate::agent::{Handle, StartError, Unreachable};
+use crate::{
+    agent::{self, Agent},
+    checkpoints::{self, Folder, FolderError},
+};
 
 /// How long a stop may take: one publication of a batch, with room.
 const STOP_BOUND: Duration = Duration::from_secs(20);
@@ -77,13 +74,8 @@ pub enum ValidatorError {
         chain: String,
     },
     /// A chain could not be asked.
-    #[error("chain {chain}: {source}")]
-    Chain {
-        /// Name of the chain.
-        chain: String,
-        /// What went wrong.
-        source: chain::client::Error,
-    },
+    #[error(transparent)]
+    Chain(#[from] Unreachable),
     /// The database cannot be used.
     #[error(transparent)]
     Db(#[from] chain::db::Error),
@@ -96,56 +88,9 @@ pub enum ValidatorError {
     /// A stream cannot go on from what is recorded.
     #[error(transparent)]
     Attest(#[from] attest::AttestError),
-    /// The address cannot be bound.
-    #[error("cannot listen on {address}: {source}")]
-    Listen {
-        /// The configured address.
-        address: SocketAddr,
-        /// What the system answered.
-        source: std::io::Error,
-    },
-    /// Metrics cannot be served.
+    /// It cannot serve.
     #[error(transparent)]
-    Admin(#[from] admin::AdminError),
-}
-
-/// A running validator. Dropping it stops everything.
-#[derive(Debug)]
-pub struct Handle {
-    tasks: Tasks,
-    health: Health,
-    address: SocketAddr,
-    admin: Option<SocketAddr>,
-}
-
-impl Handle {
-    /// Where the files and `POST /read` are served.
-    pub const fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Where metrics and health are served.
-    pub const fn admin(&self) -> Option<SocketAddr> {
-        self.admin
-    }
-
-    /// The state of every stream.
-    pub const fn health(&self) -> &Health {
-        &self.health
-    }
-
-    /// Resolves when the validator stops by itself, which is a failure.
-    pub async fn ended(&self) {
-        self.tasks.ended().await;
-    }
-
-    /// Stops after what is being published.
-    ///
-    /// # Errors
-    /// What made a task fail, or that the stop took too long.
-    pub async fn stop(self) -> Result<(), StopError> {
-        self.tasks.stop(STOP_BOUND).await
-    }
+    Start(#[from] StartError),
 }
 
 /// Starts a validator: checks keys and finality declarations first, and signs nothing before.
@@ -160,11 +105,9 @@ pub fn spawn(config: ValidatorConfig) -> BoxFuture<'static, Result<Handle, Valid
 async fn start(config: ValidatorConfig) -> Result<Handle, ValidatorError> {
     let keys = load_keys(&config)?;
     let db = Db::open(&config.database).await?;
-    let bind = |source| ValidatorError::Listen { address: config.listen, source };
-    let listener = TcpListener::bind(config.listen).await.map_err(bind)?;
-    let address = listener.local_addr().map_err(bind)?;
-
-    let (tasks, health) = (Tasks::new(), Health::default());
+    let agent = Agent::bind(config.listen, config.admin).await?;
+    let leases = keys.iter().map(|(_, key)| format!("validator:{}", key.address())).collect();
+    agent.hold(&db, leases).await?;
     let mut attestor = Attestor {
         chains: BTreeMap::new(),
         keys: keys.iter().map(|(tier, signer)| (tier.byte(), signer.clone())).collect(),
@@ -172,7 +115,7 @@ async fn start(config: ValidatorConfig) -> Result<Handle, ValidatorError> {
         permits: tokio::sync::Semaphore::new(reads::MAX_QUESTIONS),
     };
     for (name, manifest) in config.manifest.iter() {
-        let chain = connect(&config, name, manifest).await?;
+        let chain = endpoints(&config, name, manifest).await?;
         let mut readable = ReadChain {
             manifest: manifest.clone(),
             chain: chain.clone(),
@@ -180,26 +123,21 @@ async fn start(config: ValidatorConfig) -> Result<Handle, ValidatorError> {
             journals: BTreeMap::new(),
         };
         for (tier, signer) in &keys {
-            let start = Start { config: &config, db: &db, chain: &chain, name, manifest, address };
-            let journal = start.stream(*tier, signer.clone(), &tasks, &health).await?;
+            let start =
+                Start { config: &config, db: &db, chain: &chain, name, manifest, agent: &agent };
+            let journal = start.stream(*tier, signer.clone()).await?;
             readable.rules.insert(tier.byte(), config.rule(manifest, *tier));
             readable.journals.insert(tier.byte(), journal);
         }
         attestor.chains.insert(manifest.domain, readable);
     }
-    let shutdown = tasks.shutdown();
+    let attestor = Arc::new(attestor);
+    for (name, manifest) in config.manifest.iter() {
+        let early = Early::new(Arc::clone(&attestor), manifest.domain, config.interval);
+        agent.tasks.spawn(format!("reads of {name}"), early.run(agent.tasks.shutdown()));
+    }
     let routes = checkpoints::serve::routes(config.storage.clone()).merge(reads::routes(attestor));
-    tasks.spawn("files", async move {
-        axum::serve(listener, routes).with_graceful_shutdown(shutdown.cancelled_owned()).await
-    });
-    let admin = match config.admin {
-        Some(address) => {
-            let routes = axum::Router::new();
-            Some(admin::serve(address, health.clone(), routes, &tasks.spawner()).await?)
-        }
-        None => None,
-    };
-    Ok(Handle { tasks, health, address, admin })
+    Ok(agent.serve(routes, STOP_BOUND))
 }
 
 /// The key of every configured tier.
@@ -215,21 +153,16 @@ fn load_keys(config: &ValidatorConfig) -> Result<Vec<(Tier, PrivateKeySigner)>, 
     Ok(keys)
 }
 
-async fn connect(
+async fn endpoints(
     config: &ValidatorConfig,
     name: &str,
     manifest: &ChainManifest,
 ) -> Result<Endpoints, ValidatorError> {
-    let failed = |source| ValidatorError::Chain { chain: name.to_owned(), source };
-    let urls = match config.chains.get(&manifest.chain_id) {
-        Some(options) if !options.rpc.is_empty() => &options.rpc,
-        _ => &manifest.rpc,
-    };
-    let chain =
-        ChainClient::new(manifest.chain_id, urls, ClientOptions::default()).map_err(failed)?;
-    chain.check_chain_id().await.map_err(failed)?;
+    let options = config.chains.get(&manifest.chain_id);
+    let urls = options.map_or(&[][..], |options| &options.rpc);
+    let chain = agent::connect(name, manifest, urls).await?;
     refuse_undeclared_finality(name, manifest, &chain).await?;
-    Endpoints::new(&chain).map_err(failed)
+    Ok(Endpoints::new(&chain).map_err(|source| Unreachable { chain: name.to_owned(), source })?)
 }
 
 /// A chain whose `finalized` block is its newest claims that every block is final. Somebody must have
@@ -239,7 +172,7 @@ async fn refuse_undeclared_finality(
     manifest: &ChainManifest,
     chain: &ChainClient,
 ) -> Result<(), ValidatorError> {
-    let failed = |source| ValidatorError::Chain { chain: name.to_owned(), source };
+    let failed = |source| Unreachable { chain: name.to_owned(), source };
     if !matches!(manifest.finality, FinalityRule::Tag(Tag::Finalized | Tag::Safe | Tag::Latest)) {
         return Ok(());
     }
@@ -262,17 +195,11 @@ struct Start<'a> {
     chain: &'a Endpoints,
     name: &'a str,
     manifest: &'a ChainManifest,
-    address: SocketAddr,
+    agent: &'a Agent,
 }
 
 impl Start<'_> {
-    async fn stream(
-        self,
-        tier: Tier,
-        signer: PrivateKeySigner,
-        tasks: &Tasks,
-        health: &Health,
-    ) -> Result<Journal, ValidatorError> {
+    async fn stream(self, tier: Tier, signer: PrivateKeySigner) -> Result<Journal, ValidatorError> {
         let Self { config, db, chain, name, manifest, .. } = self;
         let path = config.storage.join(manifest.domain.to_string()).join(tier.to_string());
         // Announced as it is, so it must not depend on where the process was started.
@@ -296,6 +223,7 @@ impl Start<'_> {
             interval: config.interval,
         };
         let label = format!("{name} {tier}");
+        let Agent { tasks, health, .. } = self.agent;
         let health = health.component(&label);
         let parts = (journal.clone(), Arc::clone(&folder));
         let attester = Attester::load(stream, chain.clone(), parts, signer.clone(), health).await?;
@@ -325,7 +253,7 @@ impl Start<'_> {
             Announce::No => None,
             Announce::File => Some(format!("file://{}", folder.path().display())),
             Announce::Http(url) => Some(below(url.as_str())),
-            Announce::Listen => Some(below(&format!("http://{}", self.address))),
+            Announce::Listen => Some(below(&format!("http://{}", self.agent.address))),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Metadata built here is accepted by Hyperlane's own modules.
 
+use alloy::sol_types::SolValue as _;
+use deploy::hyperlane::Contract;
 use protocol::abi::hyperlane::Mailbox;
 
 use crate::world::{Core, TestRecipient, World, address_of, eventually, send};
@@ -23,6 +25,14 @@ async fn every_kind_of_module_accepts_what_is_built_for_it() {
     let rooted = destination.set(by_root, &last, 2);
     let both = destination.set(destination.aggregation_factory, &[two_of_three, rooted], 2);
     let either = destination.set(destination.aggregation_factory, &[two_of_three, rooted], 1);
+    let routed = destination.routing(origin.domain, two_of_three);
+    let pausable = destination.make(Contract::PausableIsm, crate::world::OWNER.abi_encode());
+    // What Hyperlane itself uses: either kind of multisig for the origin, and a kill switch.
+    let mainnet = destination.set(
+        destination.aggregation_factory,
+        &[destination.routing(origin.domain, either), pausable],
+        2,
+    );
     let modules = [
         ("message id 1/1", destination.set(by_id, &instant[1..2], 1)),
         ("message id 2/3", two_of_three),
@@ -36,6 +46,12 @@ async fn every_kind_of_module_accepts_what_is_built_for_it() {
             "aggregation of an aggregation",
             destination.set(destination.aggregation_factory, &[both, two_of_three], 2),
         ),
+        ("routing to message id", routed),
+        ("routing to routing to merkle root", {
+            destination.routing(origin.domain, destination.routing(origin.domain, rooted))
+        }),
+        ("aggregation of routing to an aggregation and a kill switch", mainnet),
+        ("null", destination.make(Contract::NoopIsm, Vec::new())),
     ];
     for (name, module) in modules {
         choose(destination, module);

@@ -5,10 +5,12 @@
 use std::{
     path::PathBuf,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use chain::Manifest;
-use settlement::{relayer, validator};
+use rand::{Rng as _, SeedableRng as _};
+use settlement::{checkpoints::SignedCheckpoint, relayer, validator};
 
 use crate::world::{self, World, address_of, eventually};
 
@@ -37,6 +39,9 @@ const RELAYER_POINTS: [&str; 7] = [
     "relayer.delivered.before",
     "relayer.delivered.after",
 ];
+
+/// Set for the long form of what is random.
+const LONG: &str = "METALAYER_LONG";
 
 /// Plays the role that the environment names, until it dies. Without one this is no test.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -79,10 +84,16 @@ impl Process {
     }
 }
 
-impl Drop for Process {
-    fn drop(&mut self) {
+impl Process {
+    fn kill(&mut self) {
         self.0.kill().ok();
         self.0.wait().ok();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
     }
 }
 
@@ -143,5 +154,44 @@ async fn a_relayer_that_dies_at_any_point_delivers_once() {
         let _again = Process::start(&world, "relayer", None);
         eventually(point, async || destination.is_delivered(id)).await;
         assert_eq!(destination.deliveries(id), 1);
+    }
+}
+
+/// Kills at random moments, a hundred in the long form: at the end every message has arrived, once, and no
+/// validator has signed two roots for an index.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn agents_that_are_killed_at_random_lose_and_repeat_nothing() {
+    let kills = if std::env::var_os(LONG).is_some() { 100 } else { 5 };
+    let world = world_of_two().await;
+    let (origin, destination) = (world.origin(), world.destination());
+    let seed = std::env::var("METALAYER_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or_else(rand::random::<u64>);
+    let what = format!("delivery with METALAYER_SEED={seed}");
+    let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+    let roles = ["1", "2", "relayer"];
+    let mut running = roles.map(|role| Process::start(&world, role, None));
+    let mut ids = Vec::new();
+    for _ in 0..kills {
+        for _ in 0..random.random_range(1..4) {
+            ids.push(origin.dispatch(destination, &random.random::<[u8; 32]>()));
+        }
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..1_500))).await;
+        let victim = random.random_range(0..roles.len());
+        running[victim].kill();
+        running[victim] = Process::start(&world, roles[victim], None);
+    }
+    for id in &ids {
+        eventually(&what, async || destination.is_delivered(*id)).await;
+        assert_eq!(destination.deliveries(*id), 1, "{what}");
+    }
+    for (number, tier) in [(1, "instant"), (2, "instant"), (1, "finalized"), (2, "finalized")] {
+        let folder = world.folder(number, tier);
+        let last = folder.join(format!("{}_with_id.json", ids.len() - 1));
+        eventually("every signature", async || last.exists()).await;
+        for (index, id) in ids.iter().enumerate() {
+            let file = std::fs::read(folder.join(format!("{index}_with_id.json"))).unwrap();
+            let signed = SignedCheckpoint::from_json(&file).unwrap();
+            assert_eq!(signed.checkpoint.message_id.0, *id, "validator {number} at {tier}");
+        }
     }
 }

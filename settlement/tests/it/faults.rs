@@ -20,7 +20,7 @@ use settlement::{
     relayer::{self, gas::GasPolicy},
 };
 
-use crate::world::{Core, World, eventually, explain, key, pay, send, view};
+use crate::world::{Core, World, eventually, explain, key, metric, pay, send, view};
 
 /// Announces a location for a validator that is not running.
 fn announce(core: &Core, signer: &PrivateKeySigner, location: &str) {
@@ -96,6 +96,64 @@ async fn one_of_three_validators_may_be_dead_slow_corrupt_or_lying() {
     std::fs::write(path.join("reorg_flag.json"), "not even JSON").unwrap();
     let id = origin.dispatch(destination, b"lying");
     delivered(&world, id, "with one validator lying and its reorg flag up").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_root_that_nobody_saw_is_fraud_and_one_that_was_orphaned_is_not() {
+    let world = World::new().await;
+    let mut config = world.relayer_config();
+    config.suspicion = Duration::ZERO;
+    config.admin = Some("127.0.0.1:0".parse().unwrap());
+    let relayer = relayer::spawn(config).await.unwrap();
+    let (origin, destination) = (world.origin(), world.destination());
+    let bad = key(1).load().unwrap();
+    let path = world.data.path().join("bad");
+    let folder = Folder::open(&path).unwrap();
+    announce(origin, &bad, &format!("file://{}", path.display()));
+    let signed = |index, root, message_id| {
+        let checkpoint = Checkpoint {
+            origin: origin.domain,
+            merkle_tree_hook: origin.hook.into_word(),
+            root,
+            index,
+            message_id: MailboxMessageId(message_id),
+        };
+        let signature = bad.sign_hash_sync(&checkpoint.digest()).unwrap();
+        SignedCheckpoint { checkpoint, signature }
+    };
+
+    // It stays on a branch that everyone saw go.
+    let orphan = origin.dispatch(destination, b"orphan");
+    let root = view(&origin.chain, origin.hook, &MerkleTreeHook::rootCall {});
+    eventually("the orphan", async || !explain(&relayer, orphan).await.is_empty()).await;
+    origin.undo_last_dispatch();
+    eventually("its end", async || {
+        explain(&relayer, orphan).await.iter().any(|message| message.state == "orphaned")
+    })
+    .await;
+    // And it invents a branch for the next leaf.
+    folder.publish(&[signed(0, root, orphan)]).unwrap();
+    folder.publish(&[signed(1, B256::repeat_byte(0xee), B256::repeat_byte(0xdd))]).unwrap();
+    let first = origin.dispatch(destination, b"in its place");
+    let second = origin.dispatch(destination, b"after it");
+
+    let status: url::Url = format!("http://{}/status", relayer.address()).parse().unwrap();
+    let classes = async || {
+        let status = reqwest::get(status.clone()).await.unwrap();
+        let status: relayer::status::Status = status.json().await.unwrap();
+        let found = status.contradictions.into_iter();
+        let mut classes: Vec<_> = found.map(|found| (found.index, found.class)).collect();
+        classes.sort_unstable();
+        classes
+    };
+    let expected = [(0, "reorg".to_owned()), (1, "fraud".to_owned())];
+    eventually("both classes", async || classes().await == expected).await;
+    let counted = "metalayer_relayer_contradicting_checkpoints_total";
+    assert!(metric(relayer.admin().unwrap(), counted).await >= 2.0);
+
+    let _two = [world.validator(2).await, world.validator(3).await];
+    delivered(&world, first, "without it").await;
+    delivered(&world, second, "without it").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,6 +8,7 @@ mod delivery;
 mod examples;
 mod faults;
 mod folder;
+mod gas;
 mod golden;
 mod reorgs;
 mod system;

@@ -1,9 +1,13 @@
 //! Chains that change their mind.
 
+use alloy::primitives::B256;
 use devnet::ReorgMode;
-use settlement::checkpoints::SignedCheckpoint;
+use settlement::{
+    checkpoints::SignedCheckpoint,
+    relayer::{self, RelayerConfig},
+};
 
-use crate::world::{FINALITY, World, eventually, explain};
+use crate::world::{FINALITY, World, eventually, explain, metric};
 
 fn checkpoint(path: &std::path::Path) -> Option<SignedCheckpoint> {
     SignedCheckpoint::from_json(&std::fs::read(path).ok()?).ok()
@@ -93,19 +97,32 @@ async fn an_announcement_that_is_reorganized_away_is_made_again() {
 async fn a_delivery_that_is_reorganized_away_is_made_again() {
     let world = World::new().await;
     let _validators = world.validators().await;
-    let relayer = world.relayer().await;
+    let admin = Some("127.0.0.1:0".parse().unwrap());
+    let config = RelayerConfig { admin, ..world.relayer_config() };
+    let relayer = relayer::spawn(config).await.unwrap();
     let (origin, destination) = (world.origin(), world.destination());
-    for depth in 1..FINALITY {
+    // The last is deeper than the chain's declaration allows: even then the message arrives.
+    for depth in [1, 2, FINALITY - 1, FINALITY + 1] {
         let id = origin.dispatch(destination, &depth.to_be_bytes());
         eventually("delivery", async || destination.is_delivered(id)).await;
-        destination.chain.reorg(depth, ReorgMode::Drop).unwrap();
-        eventually("finality", async || {
-            explain(&relayer, id).await.iter().any(|message| message.state == "done")
-        })
-        .await;
+        if depth > FINALITY {
+            eventually("finality", async || is_done(&relayer, id).await).await;
+            destination.undo_delivery(id, depth);
+            eventually("delivery again", async || destination.is_delivered(id)).await;
+        } else {
+            destination.chain.reorg(depth, ReorgMode::Drop).unwrap();
+        }
+        eventually("finality", async || is_done(&relayer, id).await).await;
         assert!(destination.is_delivered(id));
         assert_eq!(destination.deliveries(id), 1);
     }
+    let undone =
+        metric(relayer.admin().unwrap(), "metalayer_relayer_undone_deliveries_total").await;
+    assert!(undone >= 1.0, "{undone}");
+}
+
+async fn is_done(relayer: &relayer::Handle, id: B256) -> bool {
+    explain(relayer, id).await.iter().any(|message| message.state == "done")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

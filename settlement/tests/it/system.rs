@@ -12,7 +12,12 @@ use chain::{
 };
 use devnet::{Chain, ChainConfig, Config};
 use protocol::{
-    abi::{hyperlane::MerkleTreeHook, messaging::ReadOperation, router},
+    abi::{
+        arbos::{ARB_WASM, ArbWasm},
+        hyperlane::MerkleTreeHook,
+        messaging::ReadOperation,
+        router,
+    },
     finality::Tier,
     ids::{ChainId, Domain},
 };
@@ -22,23 +27,27 @@ use settlement::{
     validator::{self, Announce, ValidatorConfig},
 };
 
-use crate::world::{FINALITY, address_of, eventually, key, pay, view};
+use crate::world::{FINALITY, address_of, eventually, key, metric, pay, view};
 
 /// Takes everything: its code is one STOP.
 const ACCEPTS_ALL: Address = address!("0x00000000000000000000000000000000000acce9");
 
-struct System {
-    devnet: devnet::Handle,
+pub(crate) struct System {
+    pub(crate) devnet: devnet::Handle,
     manifest: Manifest,
     data: tempfile::TempDir,
     gateway: u16,
 }
 
 impl System {
+    /// Two chains with a block every 100 ms.
     async fn deploy() -> Self {
         let block = Duration::from_millis(100);
-        let chains =
-            [700_001, 700_002].map(|id| ChainConfig::new(id).block_time(block).lags(2, FINALITY));
+        let chain = |id| ChainConfig::new(id).block_time(block).lags(2, FINALITY);
+        Self::deploy_on([700_001, 700_002].map(chain)).await
+    }
+
+    pub(crate) async fn deploy_on(chains: [ChainConfig; 2]) -> Self {
         let config = Config { chains: chains.to_vec(), ..Config::default() };
         let devnet = devnet::spawn(config).await.unwrap();
         let data = tempfile::tempdir().unwrap();
@@ -68,12 +77,12 @@ impl System {
         Self { devnet, manifest, data, gateway }
     }
 
-    fn chain(&self, id: u64) -> (Chain, &ChainManifest) {
+    pub(crate) fn chain(&self, id: u64) -> (Chain, &ChainManifest) {
         let manifest = self.manifest.by_chain_id(ChainId(id)).unwrap().1;
         (self.devnet.chain(id).unwrap().chain(), manifest)
     }
 
-    async fn validator(&self, number: u32) -> validator::Handle {
+    pub(crate) async fn validator(&self, number: u32) -> validator::Handle {
         let folder = self.data.path().join(format!("validator{number}"));
         std::fs::create_dir_all(&folder).unwrap();
         validator::spawn(ValidatorConfig {
@@ -81,7 +90,7 @@ impl System {
             database: format!("sqlite:{}", folder.join("validator.db").display()),
             storage: folder.join("checkpoints"),
             listen: "127.0.0.1:0".parse().unwrap(),
-            admin: None,
+            admin: Some("127.0.0.1:0".parse().unwrap()),
             announce: Announce::Listen,
             interval: Duration::from_millis(50),
             keys: [(TierName::Instant, key(number)), (TierName::Finalized, key(number + 3))].into(),
@@ -91,18 +100,19 @@ impl System {
         .unwrap()
     }
 
-    async fn relayer(&self) -> relayer::Handle {
+    pub(crate) async fn relayer(&self) -> relayer::Handle {
         relayer::spawn(RelayerConfig {
             manifest: self.manifest.clone(),
             database: format!("sqlite:{}", self.data.path().join("relayer.db").display()),
             listen: ([127, 0, 0, 1], self.gateway).into(),
-            admin: None,
+            admin: Some("127.0.0.1:0".parse().unwrap()),
             signers: vec![key(7), key(17)],
             fetch: FetchPolicy { allow_file: true, allow_private: true },
             gas_policy: GasPolicy::Fraction { numerator: 1, denominator: 2 },
             confirmations: Confirmations::Always,
             interval: Duration::from_millis(50),
             max_batch: 8,
+            suspicion: Duration::from_secs(30),
             keep_alive: true,
             chains: BTreeMap::new(),
         })
@@ -111,7 +121,7 @@ impl System {
     }
 
     /// Dispatches from the first chain to the second. Gives the message id.
-    fn dispatch(&self, tier: Tier, reads: &[ReadOperation], body: &[u8]) -> B256 {
+    pub(crate) fn dispatch(&self, tier: Tier, reads: &[ReadOperation], body: &[u8]) -> B256 {
         let (chain, manifest) = self.chain(700_001);
         let router = manifest.contracts.router;
         let quote = router::quoteDispatch_1Call {
@@ -137,13 +147,13 @@ impl System {
         dispatched.unwrap().messageId
     }
 
-    fn is_delivered(&self, id: B256) -> bool {
+    pub(crate) fn is_delivered(&self, id: B256) -> bool {
         let (chain, manifest) = self.chain(700_002);
         let call = router::deliveredCall { messageId: id };
         view(&chain, manifest.contracts.router, &call).isDelivered
     }
 
-    fn is_confirmed(&self, id: B256) -> bool {
+    pub(crate) fn is_confirmed(&self, id: B256) -> bool {
         let (chain, manifest) = self.chain(700_001);
         view(&chain, manifest.contracts.router, &router::confirmedCall { messageId: id })
     }
@@ -185,7 +195,7 @@ async fn messages_of_both_tiers_reads_and_confirmations_go_the_whole_way() {
     let system = System::deploy().await;
     let _validators =
         [system.validator(1).await, system.validator(2).await, system.validator(3).await];
-    let _relayer = system.relayer().await;
+    let relayer = system.relayer().await;
 
     let ids: Vec<B256> = (0_u8..40)
         .map(|number| {
@@ -214,4 +224,39 @@ async fn messages_of_both_tiers_reads_and_confirmations_go_the_whole_way() {
     for id in ids.iter().chain([&with_reads]) {
         eventually("confirmation", async || system.is_confirmed(*id)).await;
     }
+
+    // Both signers have delivered, each on its own nonces.
+    for signer in [7, 17] {
+        assert!(system.chain(700_002).0.nonce(address_of(signer)) > 0, "signer {signer} idled");
+    }
+    // Programs have a year left, which the keeper found out.
+    let left = metric(relayer.admin().unwrap(), "metalayer_program_seconds_left").await;
+    assert!(left > 300.0 * 86_400.0, "{left}");
+    let base = format!("http://{}", relayer.address());
+    let page = reqwest::get(&base).await.unwrap().text().await.unwrap();
+    assert!(page.contains("<h1>Relayer</h1>") && page.contains("<td>done<td>"), "{page}");
+    let status: relayer::status::Status =
+        reqwest::get(format!("{base}/status")).await.unwrap().json().await.unwrap();
+    let done = status.counts.iter().filter(|count| count.state == "done");
+    assert!(done.map(|count| count.messages).sum::<u64>() >= 41, "{:?}", status.counts);
+    assert!(status.parked.is_empty() && status.contradictions.is_empty());
+    let unknown = reqwest::get(format!("{base}/messages/{}", B256::ZERO)).await.unwrap();
+    assert_eq!(unknown.status(), 404);
+
+    // Ten months later nobody has touched the programs but the keeper.
+    relayer.stop().await.unwrap();
+    const DAY: u64 = 86_400;
+    let (chain, manifest) = system.chain(700_002);
+    let programs = manifest.programs.values().filter_map(|program| program.addresses.first());
+    let programs: Vec<Address> = programs.copied().collect();
+    let least = || {
+        let left = |program: &Address| {
+            view(&chain, ARB_WASM, &ArbWasm::programTimeLeftCall { program: *program })
+        };
+        programs.iter().map(left).min().unwrap()
+    };
+    chain.increase_time(300 * DAY);
+    eventually("ten months", async || least() < 90 * DAY).await;
+    let _relayer = system.relayer().await;
+    eventually("another year for every program", async || least() > 300 * DAY).await;
 }

@@ -8,7 +8,8 @@ use std::{
 };
 
 use alloy::{
-    primitives::{Address, B256, Bytes, U256},
+    hex,
+    primitives::{Address, B256, Bytes, U256, keccak256},
     sol,
     sol_types::{SolCall, SolEvent as _, SolValue as _},
 };
@@ -35,6 +36,10 @@ sol! {
     interface TestRecipient {
         function setInterchainSecurityModule(address ism) external;
         function lastData() external view returns (bytes memory);
+    }
+    interface RoutingFactory {
+        event ModuleDeployed(address module);
+        function deploy(address owner, uint32[] domains, address[] modules) external returns (address);
     }
     interface IsmSetter {
         function initialize(address owner, address beneficiary) external;
@@ -77,10 +82,12 @@ pub(crate) struct Core {
     pub(crate) mailbox: Address,
     pub(crate) hook: Address,
     pub(crate) igp: Address,
+    pub(crate) oracle: Address,
     pub(crate) announce: Address,
     pub(crate) message_id_factory: Address,
     pub(crate) merkle_root_factory: Address,
     pub(crate) aggregation_factory: Address,
+    pub(crate) routing_factory: Address,
     pub(crate) recipient: Address,
 }
 
@@ -135,6 +142,7 @@ impl Core {
         let message_id_factory = make(Contract::StaticMessageIdMultisigIsmFactory, Vec::new());
         let merkle_root_factory = make(Contract::StaticMerkleRootMultisigIsmFactory, Vec::new());
         let aggregation_factory = make(Contract::StaticAggregationIsmFactory, Vec::new());
+        let routing_factory = make(Contract::DomainRoutingIsmFactory, Vec::new());
         let recipient = make(Contract::TestRecipient, Vec::new());
         send(&chain, mailbox, &Mailbox::setRequiredHookCall { _hook: hook });
         send(&chain, mailbox, &Mailbox::setDefaultHookCall { _hook: igp });
@@ -144,10 +152,12 @@ impl Core {
             mailbox,
             hook,
             igp,
+            oracle,
             announce,
             message_id_factory,
             merkle_root_factory,
             aggregation_factory,
+            routing_factory,
             recipient,
         }
     }
@@ -164,6 +174,33 @@ impl Core {
             _threshold: threshold,
         };
         view(&self.chain, factory, &call)
+    }
+
+    /// Hyperlane's own routing module: messages of `origin` go to `module`.
+    pub(crate) fn routing(&self, origin: Domain, module: Address) -> Address {
+        let call = RoutingFactory::deployCall {
+            owner: OWNER,
+            domains: vec![origin.0],
+            modules: vec![module],
+        };
+        let receipt = send(&self.chain, self.routing_factory, &call);
+        let deployed = receipt.logs.iter();
+        deployed
+            .filter_map(|log| RoutingFactory::ModuleDeployed::decode_log(log).ok())
+            .next()
+            .unwrap()
+            .module
+    }
+
+    /// One of Hyperlane's contracts.
+    pub(crate) fn make(&self, contract: Contract, arguments: Vec<u8>) -> Address {
+        let artifacts = Artifacts::load_or_fetch(None).unwrap();
+        create(&self.chain, &artifacts.creation_code(contract), arguments)
+    }
+
+    /// Sells gas of `remote` at another price.
+    pub(crate) fn sell_gas(&self, remote: Domain, wei: u128) {
+        price(&self.chain, (self.igp, self.oracle), &[remote], wei);
     }
 
     pub(crate) fn set_default_ism(&self, module: Address) {
@@ -197,6 +234,18 @@ impl Core {
         let leaf = self.chain.logs(&filter).unwrap().pop().unwrap();
         let depth = self.chain.head().number() - leaf.block_number.unwrap() + 1;
         self.chain.reorg(depth, devnet::ReorgMode::Drop).unwrap();
+    }
+
+    /// Reorganizes the chain so that the delivery goes, by at least `depth` blocks.
+    pub(crate) fn undo_delivery(&self, id: B256, depth: u64) {
+        let filter = alloy::rpc::types::Filter::new()
+            .address(self.mailbox)
+            .event_signature(Mailbox::ProcessId::SIGNATURE_HASH)
+            .topic1(id)
+            .from_block(0);
+        let log = self.chain.logs(&filter).unwrap().pop().unwrap();
+        let reaching = self.chain.head().number() - log.block_number.unwrap() + 1;
+        self.chain.reorg(reaching.max(depth), devnet::ReorgMode::Drop).unwrap();
     }
 
     /// Whether the chain knows a storage location of the key's validator.
@@ -384,7 +433,7 @@ pub(crate) fn validator_config(manifest: Manifest, data: &Path, number: u32) -> 
     std::fs::create_dir_all(&folder).unwrap();
     ValidatorConfig {
         manifest,
-        database: sqlite(&folder.join("validator.db")),
+        database: database(&folder.join("validator.db")),
         storage: folder.join("checkpoints"),
         listen: "127.0.0.1:0".parse().unwrap(),
         admin: None,
@@ -399,7 +448,7 @@ pub(crate) fn validator_config(manifest: Manifest, data: &Path, number: u32) -> 
 pub(crate) fn relayer_config(manifest: Manifest, data: &Path) -> RelayerConfig {
     RelayerConfig {
         manifest,
-        database: sqlite(&data.join("relayer.db")),
+        database: database(&data.join("relayer.db")),
         listen: "127.0.0.1:0".parse().unwrap(),
         admin: None,
         signers: vec![key(RELAYER)],
@@ -408,13 +457,43 @@ pub(crate) fn relayer_config(manifest: Manifest, data: &Path) -> RelayerConfig {
         confirmations: Confirmations::Never,
         interval: Duration::from_millis(50),
         max_batch: 1,
+        suspicion: Duration::from_secs(30),
         keep_alive: false,
         chains: BTreeMap::new(),
     }
 }
 
-fn sqlite(path: &Path) -> String {
-    format!("sqlite:{}", path.display())
+/// A database of its own for each path: SQLite there, unless the whole suite is to run on PostgreSQL.
+fn database(path: &Path) -> String {
+    match std::env::var("SETTLEMENT_TEST_DATABASE").as_deref() {
+        Ok("postgres") => postgres(path).expect("METALAYER_TEST_POSTGRES names the server"),
+        _ => format!("sqlite:{}", path.display()),
+    }
+}
+
+/// A database named after the path on the server at `METALAYER_TEST_POSTGRES`, if that is set.
+pub(crate) fn postgres(path: &Path) -> Option<String> {
+    let server = std::env::var("METALAYER_TEST_POSTGRES").ok()?;
+    let name = format!("settlement_{}", &hex::encode(keccak256(path.display().to_string()))[..24]);
+    let created = std::process::Command::new("psql")
+        .args([&server, "-qAtc", &format!("CREATE DATABASE {name}")])
+        .output()
+        .unwrap();
+    let complaint = String::from_utf8_lossy(&created.stderr).into_owned();
+    assert!(created.status.success() || complaint.contains("already exists"), "{complaint}");
+    let mut url: url::Url = server.parse().unwrap();
+    url.set_path(&name);
+    Some(url.into())
+}
+
+/// The sum of a metric over all labels, as the agent at this admin address tells it.
+pub(crate) async fn metric(admin: std::net::SocketAddr, name: &str) -> f64 {
+    let text = reqwest::get(format!("http://{admin}/metrics")).await.unwrap().text().await.unwrap();
+    let lines = text.lines().filter_map(|line| line.strip_prefix(name));
+    let values = lines
+        .filter(|rest| rest.starts_with(['{', ' ']))
+        .filter_map(|rest| rest.rsplit_once(' ').and_then(|(_, value)| value.parse::<f64>().ok()));
+    values.sum()
 }
 
 /// The relayer's word on a message.

@@ -2,26 +2,24 @@
 
 use alloy::primitives::B256;
 use chain::client::BlockHeader;
-use protocol::{abi::messaging::ReadAnchor, finality::Tier};
+use protocol::abi::messaging::ReadAnchor;
 
-use super::{ReadChain, ReadRefusal, head_of};
+use super::{ReadChain, ReadRefusal};
 
-/// The last block of `chain` with timestamp ≤ `timestamp`.
+/// The last block of `chain` with timestamp ≤ `timestamp`, as seen from `head`.
 ///
-/// Waits for a later block at the tier: without one, another block with the same timestamp could still
-/// come, and two honest validators would name two anchors. There is no wall-clock short cut.
+/// Waits for a later block: without one, another block with the same timestamp could still come, and two
+/// honest validators would name two anchors. There is no wall-clock short cut.
 pub(super) async fn find(
     chain: &ReadChain,
-    tier: Tier,
+    head: Option<BlockHeader>,
     timestamp: u64,
 ) -> Result<ReadAnchor, ReadRefusal> {
     let domain = chain.manifest.domain.0;
-    let waiting =
-        || ReadRefusal::Pending(format!("domain {domain} has no {tier} block after {timestamp}"));
-    let head = head_of(chain, tier).await?.ok_or_else(waiting)?;
-    if head.timestamp <= timestamp {
-        return Err(waiting());
-    }
+    let Some(head) = head.filter(|head| head.timestamp > timestamp) else {
+        let waiting = format!("domain {domain} has no block of the tier after {timestamp}");
+        return Err(ReadRefusal::Pending(waiting));
+    };
     let genesis = block_at(chain, 0).await?;
     if genesis.timestamp > timestamp {
         return Ok(ReadAnchor { domain, number: 0, blockHash: B256::ZERO });

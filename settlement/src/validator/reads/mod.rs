@@ -3,15 +3,20 @@
 //! Everything that is signed was found by this validator itself: the dispatch in the log of its own
 //! mailbox, final at the message's tier; the anchors by one rule that every honest validator follows to
 //! the same blocks; the results by executing at those blocks.
+//!
+//! Nodes keep little state, so reads are executed as soon as their anchors are known (`early`), written
+//! down, and signed when the anchors have reached the tier; another anchor by then is executed anew.
 
 mod anchor;
+mod early;
+mod execute;
 mod record;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use alloy::{
-    primitives::{Address, B256, Bytes, U256},
-    rpc::types::{Filter, TransactionRequest},
+    primitives::{Address, B256, Bytes},
+    rpc::types::Filter,
     signers::{SignerSync as _, local::PrivateKeySigner},
     sol_types::{SolEvent as _, SolValue as _},
 };
@@ -22,21 +27,19 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use chain::{ChainClient, FinalityRule, client::BlockHeader, manifest::ChainManifest};
+use chain::{FinalityRule, client::BlockHeader, manifest::ChainManifest};
 use protocol::{
-    abi::{
-        hyperlane::Mailbox,
-        messaging::{ReadAnchor, ReadResult},
-    },
+    abi::{hyperlane::Mailbox, messaging::ReadAnchor},
     finality::Tier,
     ids::{Domain, MailboxMessageId, MessageId},
     message::{Envelope, Message},
-    read::{self, ReadDigest},
+    read::ReadDigest,
     signable::Signable as _,
 };
 use serde::{Deserialize, Serialize};
 
-use self::record::Record;
+pub(super) use self::early::Early;
+use self::{execute::Seen, record::Record};
 use super::{endpoints::Endpoints, journal::Journal};
 
 /// How far back a dispatch that is not recorded yet is looked for.
@@ -127,6 +130,27 @@ pub(super) struct ReadChain {
     pub(super) journals: BTreeMap<u8, Journal>,
 }
 
+impl ReadChain {
+    /// The newest block that may be attested at a tier.
+    async fn head(&self, tier: Tier) -> Result<Option<BlockHeader>, ReadRefusal> {
+        let rule = self.rules.get(&tier.byte()).copied().unwrap_or(self.manifest.finality);
+        Ok(self.chain.head(rule).await?)
+    }
+
+    /// The message with reads in an envelope that this chain's router dispatched.
+    fn parse<'a>(&self, envelope: &'a [u8]) -> Option<(Envelope<'a>, Message<'a>)> {
+        let envelope = Envelope::parse(envelope).ok()?;
+        let message = Message::parse(envelope.body).ok()?;
+        let header = message.header;
+        let from_router = envelope.sender == self.manifest.contracts.router.into_word();
+        let consistent = envelope.origin == self.manifest.domain
+            && header.origin == envelope.origin
+            && header.destination == envelope.destination;
+        let reads = from_router && consistent && !message.reads.is_empty();
+        reads.then_some((envelope, message))
+    }
+}
+
 /// Attests reads with the keys of all tiers.
 #[derive(Debug)]
 pub(super) struct Attestor {
@@ -142,8 +166,8 @@ pub(super) const MAX_QUESTIONS: usize = 32;
 
 pub(super) use record::Record as ReadRecord;
 
-pub(super) fn routes(attestor: Attestor) -> Router {
-    Router::new().route("/read", post(attest)).with_state(Arc::new(attestor))
+pub(super) fn routes(attestor: Arc<Attestor>) -> Router {
+    Router::new().route("/read", post(attest)).with_state(attestor)
 }
 
 async fn attest(
@@ -167,21 +191,13 @@ const MALFORMED: ReadRefusal = ReadRefusal::Unknown("not a message of the config
 impl Attestor {
     async fn attest(&self, id: MailboxMessageId) -> Result<ReadAttestation, ReadRefusal> {
         let (origin, dispatched) = self.find(id).await?;
-        let envelope = Envelope::parse(&dispatched.envelope).map_err(|_| MALFORMED)?;
-        let message = Message::parse(envelope.body).map_err(|_| MALFORMED)?;
-        let header = message.header;
-        let from_router = envelope.sender == origin.manifest.contracts.router.into_word();
-        let consistent = envelope.origin == origin.manifest.domain
-            && header.origin == envelope.origin
-            && header.destination == envelope.destination;
-        if !from_router || !consistent || message.reads.is_empty() {
-            return Err(MALFORMED);
-        }
+        let (envelope, message) = origin.parse(&dispatched.envelope).ok_or(MALFORMED)?;
+        let tier = message.header.tier;
         let key = self
             .keys
-            .get(&header.tier.byte())
+            .get(&tier.byte())
             .ok_or(ReadRefusal::Unknown("no key of that tier is held"))?;
-        self.check_final(origin, header.tier, id, &dispatched).await?;
+        self.check_final(origin, tier, id, &dispatched).await?;
         let destination = self
             .chains
             .get(&envelope.destination)
@@ -189,7 +205,12 @@ impl Attestor {
         let results = match self.record.find(id, dispatched.block.hash).await? {
             Some(known) => known,
             None => {
-                let found = self.execute(origin, &message, dispatched.block).await?;
+                let seen = Seen::AtTier(tier);
+                let anchors = self.anchors(origin, &message, dispatched.block, seen).await?;
+                let found = match self.record.draft(id, dispatched.block.hash).await? {
+                    Some(draft) if draft.anchors == anchors => draft,
+                    _ => self.execute(&message, anchors).await?,
+                };
                 service::crash_point!("validator.read.before");
                 self.record.keep(id, dispatched.block.hash, &found).await?
             }
@@ -278,51 +299,6 @@ impl Attestor {
             .map_err(|error| ReadRefusal::Unavailable(error.to_string()))?;
         if recorded { Ok(()) } else { Err(pending()) }
     }
-
-    /// Executes every read at the anchor of its chain.
-    async fn execute(
-        &self,
-        origin: &ReadChain,
-        message: &Message<'_>,
-        block: BlockHeader,
-    ) -> Result<Results, ReadRefusal> {
-        let tier = message.header.tier;
-        let mut anchors = BTreeMap::new();
-        for read in message.reads.iter() {
-            if anchors.contains_key(&read.domain.0) {
-                continue;
-            }
-            let anchor = if read.domain == origin.manifest.domain {
-                ReadAnchor { domain: read.domain.0, number: block.number, blockHash: block.hash }
-            } else {
-                let chain = self
-                    .chains
-                    .get(&read.domain)
-                    .ok_or(ReadRefusal::Unknown("a read's chain is not configured"))?;
-                anchor::find(chain, tier, block.timestamp).await?
-            };
-            anchors.insert(read.domain.0, anchor);
-        }
-        let mut wrapped = Vec::with_capacity(message.reads.len());
-        for operation in message.reads.iter() {
-            let result =
-                match (anchors.get(&operation.domain.0), self.chains.get(&operation.domain)) {
-                    (Some(anchor), Some(chain)) if anchor.blockHash != B256::ZERO => {
-                        execute_at(
-                            chain.chain.majority(),
-                            anchor,
-                            operation.target,
-                            operation.call_data,
-                        )
-                        .await?
-                    }
-                    // The chain did not exist at that time.
-                    _ => read::failed(),
-                };
-            wrapped.push(read::wrap(&result));
-        }
-        Ok(Results { anchors: anchors.into_values().collect(), wrapped })
-    }
 }
 
 /// What the reads of a message came to.
@@ -330,45 +306,6 @@ impl Attestor {
 pub(super) struct Results {
     pub(super) anchors: Vec<ReadAnchor>,
     pub(super) wrapped: Vec<Bytes>,
-}
-
-/// One read, exactly as the specification has it: at the block by hash, from nobody, without value or
-/// gas price, with ten million gas.
-async fn execute_at(
-    client: &ChainClient,
-    anchor: &ReadAnchor,
-    target: Address,
-    call_data: &[u8],
-) -> Result<ReadResult, ReadRefusal> {
-    let at = alloy::eips::BlockId::hash(anchor.blockHash);
-    let mut request = TransactionRequest::default()
-        .from(Address::ZERO)
-        .to(target)
-        .input(Bytes::copy_from_slice(call_data).into());
-    request.value = Some(U256::ZERO);
-    request.gas = Some(read::READ_GAS);
-    request.gas_price = Some(0);
-    match client.simulate(&request, at).await {
-        Ok(data) if data.is_empty() && client.code(target, at).await?.is_empty() => {
-            Ok(read::failed())
-        }
-        Ok(data) => Ok(read::answered(data)),
-        Err(error) if error.revert().is_some() || is_out_of_gas(&error) => Ok(read::failed()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Nodes say it in their own words; everything else they say is no result.
-fn is_out_of_gas(error: &chain::client::Error) -> bool {
-    match error {
-        chain::client::Error::Node { message, .. } => {
-            let message = message.to_lowercase();
-            ["out of gas", "outofgas", "invalid opcode", "stack underflow"]
-                .iter()
-                .any(|words| message.contains(words))
-        }
-        _ => false,
-    }
 }
 
 fn attestation(
@@ -385,10 +322,4 @@ fn attestation(
         wrapped: digest.wrapped.to_vec(),
         signature: signature.as_bytes().to_vec().into(),
     }
-}
-
-/// The newest block that may be attested at a tier.
-async fn head_of(chain: &ReadChain, tier: Tier) -> Result<Option<BlockHeader>, ReadRefusal> {
-    let rule = chain.rules.get(&tier.byte()).copied().unwrap_or(chain.manifest.finality);
-    Ok(chain.chain.head(rule).await?)
 }
