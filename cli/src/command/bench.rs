@@ -1,4 +1,5 @@
 mod chain;
+mod messages;
 
 use std::process::ExitCode;
 
@@ -20,12 +21,20 @@ enum Subject {
     /// Tokens are our test-token program; it is compiled first when its source changed. Clients
     /// and chain share one process and this machine's cores.
     Chain(chain::Chain),
+
+    /// Messages from one chain to two others: how soon and how many arrive, what the agents use.
+    ///
+    /// Three chains run in this process, three validators and a relayer in processes of their own,
+    /// all on this machine. The origin's long past is written into databases and into the tree
+    /// hook's storage, not sent.
+    Messages(messages::Messages),
 }
 
 impl Bench {
     pub(super) async fn run(self, output: Output) -> eyre::Result<ExitCode> {
         match self.subject {
             Subject::Chain(command) => command.run(output).await,
+            Subject::Messages(command) => command.run(output).await,
         }
     }
 }

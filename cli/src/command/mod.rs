@@ -47,7 +47,7 @@ pub(crate) enum Command {
     /// Run a validator: it signs what is final on the chains it follows.
     Validator(role::Role),
     /// Run a relayer: it carries messages and the signatures under them.
-    Relayer(role::Role),
+    Relayer(message::Relayer),
     /// Run a solver: it quotes and fills intents.
     Solver(role::Role),
     /// Run the aggregator: it compares quotes and follows orders.
@@ -98,7 +98,7 @@ impl Command {
             Self::Deploy(command) => command.run(output).await,
             Self::Devnet(command) => command.run(output).await,
             Self::Validator(role) => role.validator().await,
-            Self::Relayer(role) => role.relayer().await,
+            Self::Relayer(relayer) => relayer.run(output).await,
             Self::Solver(role) => role.solver().await,
             Self::Aggregator(role) => role.aggregator().await,
             Self::Bench(command) => command.run(output).await,
