@@ -84,3 +84,13 @@ contract Counter {
 
     function noop() external payable {}
 }
+
+/// Reverts with the call data that it was called with, so that a caller that passes errors on shows what it sends.
+contract Echo {
+    fallback() external payable {
+        assembly {
+            calldatacopy(0, 0, calldatasize())
+            revert(0, calldatasize())
+        }
+    }
+}

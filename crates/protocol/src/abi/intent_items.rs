@@ -341,7 +341,7 @@ sol! {
         function getProofType() external pure returns (string memory);
         function prove(address sender, uint64 sourceChainDomainID, bytes calldata encodedProofs, bytes calldata data) external payable;
         function provenIntents(bytes32 intentHash) external view returns (ProofData memory);
-        function challengeIntentProof(uint64 destination, bytes32 routeHash, bytes32 rewardHash) external;
+        function challengeIntentProof(uint64 destination, bytes32 routeHash, bytes32 rewardHash) external pure;
         function flashFulfill(Route calldata route, Reward calldata reward, bytes32 claimant) external payable returns (bytes[] memory results);
 
         event FlashFulfilled(bytes32 indexed intentHash, bytes32 indexed claimant, uint256 nativeFee);

@@ -70,6 +70,33 @@ fn fulfillments_give_the_same_answers_and_logs() {
 }
 
 #[test]
+fn provers_are_called_with_the_same_bytes() {
+    let solver = DEV_ADDRESSES[3];
+    let side = Side::destination(solver);
+    for case in cases(&vectors()["fulfillments"]) {
+        side.send(solver, side.portal, number(&case["msgValue"]), fulfill(case)).ok();
+    }
+    let prover = side.chain.code(side.prover);
+    for proof in cases(&vectors()["proofs"]) {
+        let id = text(&proof["id"]);
+        let (value, call) = (number(&proof["valueInboxToProver"]), bytes(&proof["proveCalldata"]));
+        side.put_mock(side.prover, "Echo");
+        let outcome = side.send(solver, side.portal, value, call.clone());
+        outcome.reverts_with(&bytes(&proof["calldataInboxToProver"]));
+
+        side.chain.set_code(side.prover, prover.clone()).unwrap();
+        let fee = number(&proof["fee"]);
+        side.send(OWNER, side.router, U256::ZERO, Router::setFeeCall { fee }.abi_encode()).ok();
+        let before = side.chain.balance(solver);
+        let outcome = side.send(solver, side.portal, value, call).ok();
+        assert_logs(&outcome, list(&proof["inboxLogs"]), side.portal, id, &[]);
+        assert_eq!(before - side.chain.balance(solver), fee, "cost of {id}");
+        let router = side.chain.balance(side.router);
+        assert!(router >= number(&proof["routerDispatchValue"]), "{id}");
+    }
+}
+
+#[test]
 fn fills_give_the_same_logs() {
     let solver = DEV_ADDRESSES[3];
     let side = Side::destination(solver);

@@ -124,6 +124,19 @@ fn constructor_errors_are_the_same() {
 }
 
 #[test]
+fn the_router_is_asked_for_the_fee_with_the_same_bytes() {
+    let side = Side::new("dst", "inbox");
+    side.put_mock(side.router, "Echo");
+    for proof in cases(&vectors()["proofs"]) {
+        let value = number(&proof["valueInboxToProver"]);
+        side.chain.set_balance(side.portal, value).unwrap();
+        let call = bytes(&proof["calldataInboxToProver"]);
+        let outcome = side.send(side.portal, side.prover, value, call);
+        outcome.reverts_with(&bytes(&proof["routerQuoteCalldata"]));
+    }
+}
+
+#[test]
 fn proofs_are_sent_with_the_same_bytes_and_errors() {
     let side = Side::new("dst", "inbox");
     let solver = DEV_ADDRESSES[3];
