@@ -1,4 +1,4 @@
-use std::{process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use alloy::primitives::B256;
 use eyre::{OptionExt, bail};
@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::{Output, local::Pointer};
 
-use super::role::Role;
+use super::role::{Life, Role};
 
 /// The relayer, or a question to one that runs.
 #[derive(Debug, clap::Args)]
@@ -17,8 +17,12 @@ pub(crate) struct Relayer {
     #[command(subcommand)]
     question: Option<Question>,
 
+    /// Its configuration file; the examples in the source tree show every key.
+    #[arg(long, value_name = "FILE", required = true)]
+    config: Option<PathBuf>,
+
     #[command(flatten)]
-    role: Option<Role>,
+    life: Life,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -29,9 +33,9 @@ enum Question {
 
 impl Relayer {
     pub(super) async fn run(self, output: Output) -> eyre::Result<ExitCode> {
-        match (self.question, self.role) {
+        match (self.question, self.config) {
             (Some(Question::Message(message)), _) => message.run(output).await,
-            (None, Some(role)) => role.relayer().await,
+            (None, Some(config)) => Role::new(config, self.life).relayer().await,
             (None, None) => bail!("--config names the relayer's configuration file"),
         }
     }

@@ -27,6 +27,11 @@ pub(crate) struct Life {
 }
 
 impl Role {
+    /// A service with this configuration file.
+    pub(super) const fn new(config: PathBuf, life: Life) -> Self {
+        Self { config, life }
+    }
+
     /// Follows the origins and signs what is final.
     pub(super) async fn validator(self) -> eyre::Result<ExitCode> {
         let config = config::load::<ValidatorConfig>(&self.config)?;
