@@ -6,7 +6,7 @@
 use alloy::primitives::{B256, keccak256};
 use chain::{
     Db,
-    db::{self, Tx, int},
+    db::{self, Kind, Tx, int},
 };
 use protocol::{
     finality::Tier,
@@ -102,7 +102,7 @@ impl History {
     ) -> Result<(), HistoryError> {
         let db = Db::open(database).await?;
         let trunk = Memory::trunk_of(db.clone(), place.domain).await?;
-        let mut tx = db.begin().await?;
+        let mut tx = begin(&db).await?;
         self.write_trunk(&mut tx, &trunk).await?;
         for (first, leaves, roots) in self.portions() {
             let text = statement("relayer_leaves", 6, leaves.len());
@@ -140,7 +140,7 @@ impl History {
     ) -> Result<(), HistoryError> {
         let db = Db::open(database).await?;
         let trunk = Record::trunk_of(db.clone(), (place.domain, tier)).await?;
-        let mut tx = db.begin().await?;
+        let mut tx = begin(&db).await?;
         self.write_trunk(&mut tx, &trunk).await?;
         for (first, leaves, roots) in self.portions() {
             let text = statement("validator_journal", 7, leaves.len());
@@ -175,6 +175,15 @@ impl History {
         let portions = self.leaves.chunks(ROWS).zip(self.roots.chunks(ROWS));
         portions.zip((0..).step_by(ROWS)).map(|((leaves, roots), first)| (first, leaves, roots))
     }
+}
+
+/// Begins a transaction with room in memory for indexes whose keys come in no order.
+async fn begin(db: &Db) -> Result<Tx, HistoryError> {
+    let mut tx = db.begin().await?;
+    if db.kind() == Kind::Sqlite {
+        sqlx::query("PRAGMA cache_size = -524288").execute(&mut *tx).await?;
+    }
+    Ok(tx)
 }
 
 /// `INSERT INTO table VALUES ($1, …), …`.
