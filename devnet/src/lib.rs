@@ -40,7 +40,8 @@
 //!
 //! The header's state root is a digest of changes, not a Merkle root. The parent chain's block number
 //! is the chain's own. Data costs nothing extra. Everybody who can pay the base fee pays just that, as
-//! on Arbitrum; the base fee itself moves only when told to.
+//! on Arbitrum; the base fee itself moves only when told to. Programs in fragments (ArbOS 60) are
+//! refused, as on chains that do not allow them.
 
 pub mod arbos;
 pub mod bench;

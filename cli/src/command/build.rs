@@ -1,10 +1,8 @@
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use eyre::WrapErr;
 use serde::Serialize;
 use stylus_program::{Entry, Programs, Source};
 
@@ -16,7 +14,8 @@ pub(crate) struct Build {
     #[arg(long, value_name = "DIR", env = stylus_program::PROGRAMS_VARIABLE)]
     programs: Option<PathBuf>,
 
-    /// Only write the build recipe where `cargo stylus` reads it: contracts/.cargo/config.toml.
+    /// Only make ready what `cargo stylus` needs: the build recipe in contracts/.cargo/config.toml,
+    /// and a target folder.
     #[arg(long, conflicts_with = "programs")]
     cargo_stylus: bool,
 }
@@ -30,7 +29,7 @@ struct Report<'a> {
 impl Build {
     pub(super) fn run(self, output: Output) -> eyre::Result<ExitCode> {
         if self.cargo_stylus {
-            return write_recipe(output);
+            return prepare_cargo_stylus(output);
         }
         let programs = match &self.programs {
             Some(directory) => Programs::load(directory)?,
@@ -65,21 +64,17 @@ fn table(entries: &[Entry]) -> Table {
     table
 }
 
-/// `cargo stylus` cannot pass `--config`; cargo reads this file for builds inside `contracts/`.
-fn write_recipe(output: Output) -> eyre::Result<ExitCode> {
+/// `cargo stylus` cannot pass `--config`: cargo reads a file for builds inside `contracts/`.
+fn prepare_cargo_stylus(output: Output) -> eyre::Result<ExitCode> {
     #[derive(Serialize)]
-    struct Written<'a> {
-        recipe: &'a Path,
+    struct Prepared<'a> {
+        target: &'a Path,
     }
 
-    let source = Source::find()?;
-    let path = source.root().join("contracts/.cargo/config.toml");
-    let recipe = fs::read_to_string(source.recipe())
-        .wrap_err_with(|| source.recipe().display().to_string())?;
-    fs::create_dir_all(source.root().join("contracts/.cargo"))
-        .and_then(|()| fs::write(&path, recipe))
-        .wrap_err_with(|| path.display().to_string())?;
-    output.result(&Written { recipe: &path }, path.display())?;
-    Output::remark("run cargo stylus inside contracts/<program> with RUSTC_BOOTSTRAP=1 set");
+    let target = Source::find()?.prepare_cargo_stylus()?;
+    output.result(&Prepared { target: &target }, target.display())?;
+    Output::remark(
+        "run cargo stylus inside contracts/<program> with RUSTC_BOOTSTRAP=1 and this CARGO_TARGET_DIR",
+    );
     Ok(ExitCode::SUCCESS)
 }

@@ -1,14 +1,21 @@
 use std::{net::IpAddr, path::PathBuf, process::ExitCode, time::Duration};
 
-use devnet::{ChainConfig, Clock, Config, genesis};
+use alloy::primitives::{Address, Bytes, address};
+use devnet::{
+    ChainConfig, Clock, Config,
+    genesis::{self, Account},
+};
 use serde::Serialize;
 use service::config::{self, FromToml, Section};
+use stylus_program::{Programs, ProgramsError, SourceError};
 
 use super::role::Life;
 use crate::{Output, local::MNEMONIC};
 
 const FIRST_CHAIN_ID: u64 = 700_001;
 const FIRST_PORT: u16 = 8_545;
+/// Where `cargo stylus` expects the deployer of programs that have a constructor.
+const STYLUS_DEPLOYER: Address = address!("cEcba2F1DC234f70Dd89F2041029807F8D03A990");
 const HOST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
 /// Flags, or the same in a file.
@@ -56,7 +63,8 @@ struct Network {
     #[arg(long, value_name = "BLOCKS")]
     history: Option<u64>,
 
-    /// Keep the chains in this folder across restarts.
+    /// Keep the chains in this folder across restarts. It grows with every transaction, whatever
+    /// `--history` says, and is read whole at the start.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }
@@ -67,6 +75,9 @@ struct Running {
     chains: Vec<Endpoints>,
     mnemonic: &'static str,
     accounts: Vec<String>,
+    create2_factory: String,
+    /// Absent without it.
+    deployer: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -82,7 +93,13 @@ impl Devnet {
             Some(path) => config::load::<Network>(path)?,
             None => self.network,
         };
-        let handle = devnet::spawn(network.into_config()).await?;
+        let deployer = tokio::task::spawn_blocking(deployer).await??;
+        if deployer.is_none() {
+            Output::remark(
+                "no source tree here to build programs from: the chains have no deployer",
+            );
+        }
+        let handle = devnet::spawn(network.into_config(deployer.as_ref())).await?;
         let chains = handle.chains().iter().map(|chain| Endpoints {
             chain_id: chain.chain().chain_id(),
             http: chain.http_url(),
@@ -92,11 +109,22 @@ impl Devnet {
             chains: chains.collect(),
             mnemonic: MNEMONIC,
             accounts: genesis::DEV_ADDRESSES.iter().map(ToString::to_string).collect(),
+            create2_factory: genesis::CREATE2_FACTORY.to_string(),
+            deployer: deployer.map(|_| STYLUS_DEPLOYER.to_string()),
         };
         output.result(&running, screen(&running))?;
         self.life.wait(std::future::pending()).await?;
         drop(handle);
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The code of our deployer; nothing where there is neither a source tree nor a folder of programs.
+fn deployer() -> Result<Option<Bytes>, ProgramsError> {
+    match Programs::load_or_build() {
+        Ok(programs) => Ok(Some(programs.get("deployer")?.code.clone().into())),
+        Err(ProgramsError::Source(SourceError::NotFound { .. })) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -109,11 +137,17 @@ fn screen(running: &Running) -> String {
     for (index, account) in running.accounts.iter().enumerate() {
         text += &format!("account {index:>2}  {account}  10,000 ETH\n");
     }
+    text += &format!("CREATE2 factory  {}\n", running.create2_factory);
+    if let Some(deployer) = &running.deployer {
+        text += &format!("deployer  {deployer}\n");
+    }
     text + "Ctrl-C stops the chains."
 }
 
 impl Network {
-    fn into_config(self) -> Config {
+    fn into_config(self, deployer: Option<&Bytes>) -> Config {
+        let deployer = deployer.map(|code| (STYLUS_DEPLOYER, Account::contract(code.clone())));
+        let genesis: Vec<_> = deployer.into_iter().collect();
         let port = |index: u16| if self.port_base == 0 { 0 } else { self.port_base + index };
         let chains = (0..self.chains).map(|index| ChainConfig {
             port: port(index),
@@ -122,6 +156,7 @@ impl Network {
             finalized_lag: self.finalized_lag,
             history: self.history,
             clock: Clock::Wall,
+            genesis: genesis.clone(),
             ..ChainConfig::new(FIRST_CHAIN_ID + u64::from(index))
         });
         let chains = chains.collect();

@@ -1,8 +1,9 @@
 use std::net::TcpListener;
 
 use eyre::OptionExt;
+use serde_json::json;
 
-use crate::binary::{Running, metalayer, result};
+use crate::binary::{Running, metalayer, result, rpc};
 
 #[test]
 fn build_reports_every_program_within_its_limit() -> eyre::Result<()> {
@@ -26,6 +27,13 @@ fn devnet_prints_its_chains_and_frees_their_ports() -> eyre::Result<()> {
     let devnet = Running::start(&mut metalayer(&arguments, home.path()))?;
     let chains = devnet.result["chains"].as_array().ok_or_eyre("no chains")?.clone();
     assert_eq!(chains.len(), 3);
+    let deployer = devnet.result["deployer"].as_str().ok_or_eyre("no deployer")?;
+    assert_eq!(deployer, "0xcEcba2F1DC234f70Dd89F2041029807F8D03A990");
+    // It is active from the first block on: `version()` answers.
+    let question = json!([{"to": deployer, "data": "0x54fd4d50"}, "latest"]);
+    let url = chains[0]["http"].as_str().ok_or_eyre("no address")?;
+    let version = rpc(url, "eth_call", &question)?;
+    assert!(version.as_str().is_some_and(|version| version.len() > 2 + 128), "{version}");
     let port = chains[2]["http"]
         .as_str()
         .and_then(|url| url.trim_end_matches('/').rsplit(':').next())

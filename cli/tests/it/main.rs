@@ -5,6 +5,7 @@ mod chaos;
 mod commands;
 mod documents;
 mod export;
+mod killed;
 mod local_system;
 mod network;
 mod refusals;

@@ -3,6 +3,10 @@
 //! The first line says which chain the file is of; every other line is a block with the state it
 //! changed, an edit, or a rollback. A process that is killed leaves at most one unfinished last
 //! line, which the next start cuts off: everything before it was acknowledged as it stands.
+//!
+//! The log is never compacted, with a bounded history neither: it grows with each block and each
+//! transaction, and a start reads all of it. A chain for weeks of load is better started anew, from a
+//! dump of its state.
 
 mod dump;
 mod record;

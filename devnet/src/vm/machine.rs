@@ -133,6 +133,10 @@ impl Request {
 pub(super) struct OutOfInk;
 
 /// Pays for ink and for memory that grew since the last payment.
+///
+/// Programs announce no growth, and the engine lets a host refuse it but not charge for it. So growth is charged at the
+/// next host call, or at the end, whatever that is: nothing that a program can observe, or that others can observe of
+/// it, happens in between.
 pub(super) fn pay(mut store: StoreContextMut<'_, Machine>, ink: Ink) -> Result<(), OutOfInk> {
     let mut fuel = ink.fuel();
     if let Some(memory) = store.data().memory {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod bench;
+mod cargo_stylus;
 mod clients;
 mod conformance;
 mod differential;

@@ -10,6 +10,9 @@ use super::Source;
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
+/// What a toolchain with the standard library's source has.
+const MARKER: &str = "lib/rustlib/src/rust/library/Cargo.lock";
+
 /// Settings of an outer cargo or shell that would change the programs' bytes.
 const FOREIGN_SETTINGS: [&str; 6] = [
     "RUSTFLAGS",
@@ -57,7 +60,7 @@ pub(super) fn compile(
     names: &[String],
 ) -> Result<Vec<(String, PathBuf)>, CompileError> {
     let sysroot = sysroot(source.root())?;
-    ensure_standard_library(source.root(), &sysroot)?;
+    ensure_standard_library(&sysroot, tool("RUSTUP", "rustup", source.root()))?;
 
     // Not cargo's own target folder: RUSTC_BOOTSTRAP would rebuild every host crate there.
     let target = source.programs_directory().join("build");
@@ -103,15 +106,15 @@ fn remap(from: &Path, to: &str) -> String {
     toml::Value::String(format!("--remap-path-prefix={}={to}", from.display())).to_string()
 }
 
-fn ensure_standard_library(root: &Path, sysroot: &Path) -> Result<(), CompileError> {
-    let marker = sysroot.join("lib/rustlib/src/rust/library/Cargo.lock");
+/// Has `rustup` add the standard library's source when it is missing. The target itself needs nothing: its standard library
+/// is built from that source.
+fn ensure_standard_library(sysroot: &Path, mut rustup: Command) -> Result<(), CompileError> {
+    let marker = sysroot.join(MARKER);
     if marker.is_file() {
         return Ok(());
     }
-    let output = tool("RUSTUP", "rustup", root)
-        .args(["component", "add", "rust-src"])
-        .output()
-        .map_err(not_started("rustup"))?;
+    let output =
+        rustup.args(["component", "add", "rust-src"]).output().map_err(not_started("rustup"))?;
     if output.status.success() && marker.is_file() {
         return Ok(());
     }
@@ -137,4 +140,47 @@ fn tool(variable: &str, name: &str, root: &Path) -> Command {
 
 fn not_started(tool: &str) -> impl Fn(io::Error) -> CompileError {
     move |source| CompileError::Tool { tool: tool.to_owned(), source }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A stand-in for rustup that notes its arguments and does `what`.
+    fn rustup(what: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("echo \"$@\" > \"$0\"; {what}")]);
+        command
+    }
+
+    #[test]
+    fn a_missing_standard_library_is_installed_once() {
+        let sysroot = tempfile::tempdir().unwrap();
+        let (marker, asked) = (sysroot.path().join(MARKER), sysroot.path().join("asked"));
+        let create = format!("mkdir -p {0:?} && touch {1:?}", marker.parent().unwrap(), marker);
+        let mut installs = rustup(&create);
+        installs.arg(&asked);
+        ensure_standard_library(sysroot.path(), installs).unwrap();
+        assert_eq!(fs::read_to_string(&asked).unwrap(), "component add rust-src\n");
+        let mut fails = rustup("exit 1");
+        fails.arg(sysroot.path().join("asked again"));
+        ensure_standard_library(sysroot.path(), fails).unwrap();
+        assert!(!sysroot.path().join("asked again").exists());
+    }
+
+    #[test]
+    fn a_standard_library_that_cannot_be_installed_is_named_with_the_reason() {
+        let sysroot = tempfile::tempdir().unwrap();
+        let mut fails = rustup("echo no network >&2; exit 1");
+        fails.arg(sysroot.path().join("asked"));
+        let error = ensure_standard_library(sysroot.path(), fails).unwrap_err().to_string();
+        for part in ["rust-src", "rustup component add", "no network"] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+        let none = Command::new(sysroot.path().join("no rustup here"));
+        let error = ensure_standard_library(sysroot.path(), none).unwrap_err().to_string();
+        assert!(error.contains("https://rustup.rs"), "{error}");
+    }
 }

@@ -103,6 +103,27 @@ impl Source {
         self.root.join(RECIPE)
     }
 
+    /// Makes the workspace ready for `cargo stylus`, which can pass no `--config`, and returns the target folder for it.
+    ///
+    /// Cargo reads the recipe in `contracts/.cargo/config.toml`. The tool looks for a module under the name of its package,
+    /// where cargo writes it with underscores: links in the target folder lead from one to the other.
+    ///
+    /// # Errors
+    /// A file that cannot be read or written.
+    pub fn prepare_cargo_stylus(&self) -> Result<PathBuf, SourceError> {
+        let target = self.target.join("cargo-stylus");
+        let modules = target.join("wasm32-unknown-unknown/release/deps");
+        let config = self.root.join("contracts/.cargo/config.toml");
+        for folder in [config.parent(), Some(&modules)].into_iter().flatten() {
+            fs::create_dir_all(folder).map_err(file_error(folder))?;
+        }
+        fs::copy(self.recipe(), &config).map_err(file_error(&config))?;
+        for name in self.names()? {
+            link(&modules, &name)?;
+        }
+        Ok(target)
+    }
+
     /// The crates in `contracts` that are programs (those that build a `cdylib`), sorted.
     ///
     /// # Errors
@@ -157,6 +178,23 @@ impl Source {
     }
 }
 
+/// A link from the module's name as the tool has it to the one that cargo writes, which need not be there yet.
+#[cfg(unix)]
+fn link(modules: &Path, package: &str) -> Result<(), SourceError> {
+    let module = format!("{}.wasm", package.replace('-', "_"));
+    let path = modules.join(format!("{package}.wasm"));
+    if !package.contains('-') || path.is_symlink() {
+        return Ok(());
+    }
+    std::os::unix::fs::symlink(module, &path).map_err(file_error(&path))
+}
+
+/// Elsewhere links need rights that few have.
+#[cfg(not(unix))]
+fn link(_modules: &Path, _package: &str) -> Result<(), SourceError> {
+    Ok(())
+}
+
 #[derive(Deserialize)]
 struct Manifest {
     package: Package,
@@ -189,16 +227,20 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), SourceError> {
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
-    let file_error = |source| SourceError::File { path: folder.to_owned(), source };
     let mut paths = Vec::new();
-    for entry in fs::read_dir(folder).map_err(file_error)? {
-        paths.push(entry.map_err(file_error)?.path());
+    for entry in fs::read_dir(folder).map_err(file_error(folder))? {
+        paths.push(entry.map_err(file_error(folder))?.path());
     }
     Ok(paths)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, SourceError> {
-    fs::read(path).map_err(|source| SourceError::File { path: path.to_owned(), source })
+    fs::read(path).map_err(file_error(path))
+}
+
+fn file_error(path: &Path) -> impl FnOnce(io::Error) -> SourceError + use<> {
+    let path = path.to_owned();
+    move |source| SourceError::File { path, source }
 }
 
 #[cfg(test)]
@@ -210,6 +252,26 @@ mod tests {
         let names = Source::find().unwrap().names().unwrap();
         assert!(names.iter().any(|name| name == "inbox"), "{names:?}");
         assert!(!names.iter().any(|name| name == "parts"), "{names:?}");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn cargo_stylus_finds_recipe_and_modules() {
+        let root = tempfile::tempdir().unwrap();
+        let program = root.path().join("contracts/two-words");
+        fs::create_dir_all(&program).unwrap();
+        fs::write(root.path().join(RECIPE), "[unstable]").unwrap();
+        let manifest = "[package]\nname = \"two-words\"\n[lib]\ncrate-type = [\"cdylib\"]";
+        fs::write(program.join("Cargo.toml"), manifest).unwrap();
+        let source = Source::at(root.path().to_owned());
+        let source = source.with_target(root.path().join("target"));
+        let modules =
+            source.prepare_cargo_stylus().unwrap().join("wasm32-unknown-unknown/release/deps");
+        fs::write(modules.join("two_words.wasm"), "module").unwrap();
+        assert_eq!(fs::read_to_string(modules.join("two-words.wasm")).unwrap(), "module");
+        let config = root.path().join("contracts/.cargo/config.toml");
+        assert_eq!(fs::read_to_string(config).unwrap(), "[unstable]");
+        source.prepare_cargo_stylus().unwrap();
     }
 
     #[test]
