@@ -8,9 +8,11 @@ use service::{
 use url::Url;
 
 use crate::{
+    cache::Lifetimes,
     http::{AdmissionConfig, ApiKey, Scope},
     provider::BreakerConfig,
     quoting::{Limits, Patience},
+    webhooks::WebhookConfig,
 };
 
 /// Where the API listens unless the configuration says otherwise.
@@ -29,7 +31,7 @@ pub struct Config {
     pub manifest: PathBuf,
     /// `sqlite:<path>` or `postgres://…`.
     pub database: String,
-    /// Name of this instance's cursors; differs between instances that share a database.
+    /// Name of this instance; differs between instances that share a database.
     pub instance: String,
     /// Key of the quote ids, the same on every instance; at least 32 characters.
     pub integrity_key: Secret,
@@ -39,6 +41,10 @@ pub struct Config {
     pub breaker: BreakerConfig,
     /// Bounds on value.
     pub limits: Limits,
+    /// How long answers are kept.
+    pub cache: Lifetimes,
+    /// How changed orders are told.
+    pub webhooks: WebhookConfig,
     /// Who may ask how much.
     pub admission: AdmissionConfig,
     /// Largest request body in bytes.
@@ -123,6 +129,8 @@ impl FromToml for Config {
         let patience = section.optional_section::<PatienceKeys>("patience");
         let breaker = section.optional_section::<BreakerKeys>("breaker");
         let limits = section.optional_section::<LimitKeys>("limits");
+        let cache = section.optional_section::<CacheKeys>("cache");
+        let webhooks = section.optional_section::<WebhookKeys>("webhooks");
         let admission = section.optional_section::<AdmissionKeys>("admission");
         let max_body = section.or_default("max_body", MAX_BODY, "a number of bytes");
         let cors_origins = section.list("cors_origins", "origins such as https://bridge.example");
@@ -139,6 +147,8 @@ impl FromToml for Config {
             patience: patience.map_or_else(Patience::default, |keys| keys.0),
             breaker: breaker.map_or_else(BreakerConfig::default, |keys| keys.0),
             limits: limits.map_or_else(Limits::default, |keys| keys.0),
+            cache: cache.map_or_else(Lifetimes::default, |keys| keys.0),
+            webhooks: webhooks.map_or_else(WebhookConfig::default, |keys| keys.0),
             admission: admission.map_or_else(AdmissionConfig::default, |keys| keys.0),
             max_body,
             cors_origins,
@@ -239,6 +249,34 @@ impl FromToml for LimitKeys {
     }
 }
 
+struct CacheKeys(Lifetimes);
+
+impl FromToml for CacheKeys {
+    fn from_toml(section: &mut Section<'_>) -> Option<Self> {
+        let default = Lifetimes::default();
+        Some(Self(Lifetimes {
+            offers: section.duration_or("offers", default.offers),
+            gas_prices: section.duration_or("gas_prices", default.gas_prices),
+            accounts: section.duration_or("accounts", default.accounts),
+        }))
+    }
+}
+
+struct WebhookKeys(WebhookConfig);
+
+impl FromToml for WebhookKeys {
+    fn from_toml(section: &mut Section<'_>) -> Option<Self> {
+        let default = WebhookConfig::default();
+        let private = default.allow_private;
+        Some(Self(WebhookConfig {
+            allow_private: section.or_default("allow_private", private, "true or false"),
+            timeout: section.duration_or("timeout", default.timeout),
+            attempts: section.or_default("attempts", default.attempts, "a number"),
+            first_retry: section.duration_or("first_retry", default.first_retry),
+        }))
+    }
+}
+
 struct AdmissionKeys(AdmissionConfig);
 
 impl FromToml for AdmissionKeys {
@@ -264,7 +302,8 @@ impl FromToml for KeyConfig {
         let name = section.required("name", "a name");
         let digest: Option<String> =
             section.required("sha256", "64 hexadecimal digits, the SHA-256 of the key");
-        let scopes = section.required_list::<Scope>("scopes", "`quotes`, `orders` or both");
+        let scopes =
+            section.required_list::<Scope>("scopes", "of `quotes`, `orders` and `webhooks`");
         let rate = section.or_default("per_second", 0, "requests a second, 0 for no bound");
         let mut hash = [0; 32];
         if let Some(digest) = &digest
@@ -292,6 +331,8 @@ mod tests {
         assert_eq!(config.solvers.len(), 2);
         assert_eq!(config.tokens.len(), 2);
         assert_eq!(config.patience, Patience::default());
+        assert_eq!(config.cache, Lifetimes::default());
+        assert_eq!(config.webhooks, WebhookConfig::default());
         assert_eq!(config.admission.keys.len(), 1);
     }
 

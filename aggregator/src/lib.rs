@@ -7,6 +7,7 @@
 //!   takes the event back.
 
 pub mod book;
+pub mod cache;
 mod config;
 pub mod http;
 pub mod orders;
@@ -14,6 +15,7 @@ pub mod provider;
 pub mod quoting;
 pub mod reputation;
 mod spawn;
+pub mod webhooks;
 
 pub use config::{Config, ContractConfig, KeyConfig, ProviderConfig, SolverConfig, TokenConfig};
 pub use spawn::{Handle, SpawnError, spawn};

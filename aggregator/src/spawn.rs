@@ -4,6 +4,7 @@ use axum::{Router, extract::connect_info::IntoMakeServiceWithConnectInfo};
 use chain::{
     ChainClient, Db,
     client::ClientOptions,
+    db::Kind,
     manifest::{self, Manifest},
 };
 use futures::future::BoxFuture;
@@ -20,13 +21,14 @@ use crate::{
     Config,
     book::{Token, TokenBook},
     http::{self, App, HttpConfig},
-    orders::{Indexer, IndexerError, Orders, StoreError},
+    orders::{Indexer, Leases, Orders, StoreError, Sweep, Watch},
     provider::{
         DuplicateProvider, HttpQuotes, Provider, Providers, SolverEndpoint, SolverNetwork,
         SolverNetworkError,
     },
     quoting::{Assembly, Engine, EngineConfig, QuoteIds, Sanity},
     reputation::Reputations,
+    webhooks::{Hooks, Secrets, Sender},
 };
 
 /// Name of our own solvers among the providers.
@@ -61,9 +63,9 @@ pub enum SpawnError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A chain cannot be followed.
-    #[error(transparent)]
-    Indexer(#[from] IndexerError),
+    /// No HTTP client for webhooks.
+    #[error("no HTTP client: {0}")]
+    Http(#[from] reqwest::Error),
     /// A provider cannot be set up.
     #[error("provider: {0}")]
     Provider(#[from] SolverNetworkError),
@@ -121,33 +123,52 @@ async fn start(config: Config) -> Result<Handle, SpawnError> {
     let manifest = Manifest::load(&config.manifest)?;
     let clients = clients(&manifest).await?;
     let db = Db::open(&config.database).await.map_err(StoreError::from)?;
-    let orders = Orders::open(db).await?;
+    let shared = db.kind() == Kind::Postgres;
+    let orders = Orders::open(db.clone()).await?;
     let (changes, _) = broadcast::channel(CHANGES);
-    let (tasks, health) = (Tasks::new(), Health::default());
+    let (tasks, health, clock) = (Tasks::new(), Health::default(), Clock::system());
 
     for (name, chain) in manifest.iter() {
         let Some(client) = clients.get(&chain.chain_id) else { continue };
-        let indexer = Indexer::start(
-            &config.instance,
+        let indexer = Indexer::new(
             chain.clone(),
             client.clone(),
             orders.clone(),
-            changes.clone(),
-        )
-        .await?;
+            Leases::new(db.clone(), &config.instance),
+            (changes.clone(), clock.clone()),
+        );
         let component = health.component(format!("index {name}"));
         tasks.spawn(format!("index {name}"), indexer.run(tasks.shutdown(), component));
     }
 
-    let clock = Clock::system();
     let reputations = Arc::new(Reputations::default());
-    let engine = engine(&config, &manifest, clients, Arc::clone(&reputations), &clock)?;
+    reputations.load(&db).await?;
+    let sweeping = Sweep {
+        orders: orders.clone(),
+        reputations: Arc::clone(&reputations),
+        changes: changes.clone(),
+        clock: clock.clone(),
+    };
+    tasks.spawn("orders", sweeping.run(tasks.shutdown(), health.component("orders")));
+    if shared {
+        let watch = Watch::new(orders.clone(), changes.clone(), clock.clone());
+        tasks.spawn("other instances", watch.run(tasks.shutdown()));
+    }
+    let (hooks, secrets) = (Hooks::new(db), Secrets::new(config.integrity_key.expose()));
+    let sender = Sender::new(hooks.clone(), secrets.clone(), config.webhooks, clock.clone())?;
+    tasks.spawn("webhooks", sender.run(tasks.shutdown(), health.component("webhooks")));
+
+    let book = Arc::new(book(&config));
+    let engine = engine(&config, &manifest, clients, &book, Arc::clone(&reputations), &clock)?;
     let app = App {
         engine: Arc::new(engine),
-        book: Arc::new(book(&config)),
+        book,
         manifest: Arc::new(manifest),
         orders,
         changes,
+        hooks,
+        secrets,
+        allow_private_webhooks: config.webhooks.allow_private,
         reputations,
         health: health.clone(),
         clock,
@@ -206,6 +227,7 @@ fn engine(
     config: &Config,
     manifest: &Manifest,
     clients: BTreeMap<ChainId, ChainClient>,
+    book: &Arc<TokenBook>,
     reputations: Arc<Reputations>,
     clock: &Clock,
 ) -> Result<Engine, SpawnError> {
@@ -237,8 +259,10 @@ fn engine(
                 .collect(),
             reset_approvals: reset.map(|token| (ChainId(token.chain_id), token.address)).collect(),
         },
+        lifetimes: config.cache,
+        book: Arc::clone(book),
     };
     let ids = QuoteIds::new(config.integrity_key.expose());
-    let providers = Providers::new(providers, config.breaker)?;
+    let providers = Providers::new(providers, config.breaker, config.cache.offers)?;
     Ok(Engine::new(engine, providers, reputations, clients, ids, clock.clone()))
 }

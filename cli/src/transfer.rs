@@ -182,6 +182,7 @@ impl Transfer {
                 SecurityArg::Finalized => Security::Finalized,
             }),
             slippage_bps: 50,
+            gasless: false,
             calls: Vec::new(),
             providers: self.provider.iter().cloned().collect(),
         };

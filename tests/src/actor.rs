@@ -172,6 +172,7 @@ impl<'a> Transfer<'a> {
             preference: Preference::Recommended,
             security: Some(self.security),
             slippage_bps: 50,
+            gasless: false,
             calls: Vec::new(),
             providers: Vec::new(),
         };

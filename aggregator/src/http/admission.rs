@@ -63,6 +63,8 @@ pub enum Scope {
     Quotes,
     /// Announce and read orders.
     Orders,
+    /// Be told of changed orders.
+    Webhooks,
 }
 
 impl std::str::FromStr for Scope {
@@ -72,10 +74,15 @@ impl std::str::FromStr for Scope {
         match name {
             "quotes" => Ok(Self::Quotes),
             "orders" => Ok(Self::Orders),
-            other => Err(format!("expected `quotes` or `orders`, given {other:?}")),
+            "webhooks" => Ok(Self::Webhooks),
+            other => Err(format!("expected `quotes`, `orders` or `webhooks`, given {other:?}")),
         }
     }
 }
+
+/// Whose key a request came with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Caller(pub(super) String);
 
 /// Refuses what the configuration does not allow, before any work is done.
 #[derive(Clone, Debug)]
@@ -107,15 +114,18 @@ impl Admission {
 }
 
 impl Guard {
-    fn check(&self, request: &Request) -> Result<(), ApiError> {
-        let Some(scope) = scope_of(request.uri().path()) else { return Ok(()) };
+    /// Whose key the request came with, when it may pass.
+    fn check(&self, request: &Request) -> Result<Option<Caller>, ApiError> {
+        let Some(scope) = scope_of(request.uri().path()) else { return Ok(None) };
         let Some(key) = request.headers().get("x-api-key") else {
-            if !self.config.anonymous {
-                return Err(unauthorized("this server asks for a key in the header x-api-key"));
+            // What is kept for somebody is kept for a key.
+            if !self.config.anonymous || scope == Scope::Webhooks {
+                return Err(unauthorized("a key is asked for, in the header x-api-key"));
             }
             let limiter = self.anonymous.as_ref();
-            return limiter.map_or(Ok(()), |limiter| {
-                limiter.check_key(&address(request)).map_err(|until| too_many(&until))
+            return limiter.map_or(Ok(None), |limiter| {
+                let checked = limiter.check_key(&address(request));
+                checked.map(|()| None).map_err(|until| too_many(&until))
             });
         };
         let hash: [u8; 32] = Sha256::digest(key.as_bytes()).into();
@@ -124,19 +134,23 @@ impl Guard {
         if !known.scopes.contains(&scope) {
             return Err(unauthorized("the key in x-api-key lacks the scope for this path"));
         }
-        let limiter = self.keyed.get(&hash);
-        limiter.map_or(Ok(()), |limiter| limiter.check().map_err(|until| too_many(&until)))
+        if let Some(limiter) = self.keyed.get(&hash) {
+            limiter.check().map_err(|until| too_many(&until))?;
+        }
+        Ok(Some(Caller(known.name.clone())))
     }
 }
 
 /// Lets a request through, or answers 401, 429 or 503.
 pub(super) async fn admit(
     State(Admission(guard)): State<Admission>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    if let Err(refused) = guard.check(&request) {
-        return refused.into_response();
+    match guard.check(&request) {
+        Ok(Some(caller)) => drop(request.extensions_mut().insert(caller)),
+        Ok(None) => {}
+        Err(refused) => return refused.into_response(),
     }
     // The place is free again when the answer begins: a stream is open for long and works little.
     let Ok(_place) = guard.working.try_acquire() else {
@@ -153,6 +167,8 @@ fn scope_of(path: &str) -> Option<Scope> {
         Some(Scope::Quotes)
     } else if path.starts_with("/v1/orders") {
         Some(Scope::Orders)
+    } else if path.starts_with("/v1/webhooks") {
+        Some(Scope::Webhooks)
     } else {
         None
     }

@@ -7,7 +7,7 @@ use axum::{
 
 use super::RequestId;
 use crate::{
-    orders::StoreError,
+    orders::{StoreError, TransactionFault},
     quoting::{InvalidField, RefusedQuote},
 };
 
@@ -51,10 +51,14 @@ impl ApiError {
 
     const fn status(&self) -> StatusCode {
         match self.code {
-            ErrorCode::InvalidRequest | ErrorCode::QuoteChanged => StatusCode::BAD_REQUEST,
+            ErrorCode::InvalidRequest
+            | ErrorCode::QuoteChanged
+            | ErrorCode::TransactionMismatch => StatusCode::BAD_REQUEST,
             ErrorCode::Unauthorized => StatusCode::UNAUTHORIZED,
             ErrorCode::NotFound => StatusCode::NOT_FOUND,
             ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            ErrorCode::TransactionUnknown => StatusCode::CONFLICT,
+            ErrorCode::OrderRefused => StatusCode::UNPROCESSABLE_ENTITY,
             ErrorCode::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ErrorCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ErrorCode::QuoteExpired => StatusCode::GONE,
@@ -96,6 +100,26 @@ impl From<RefusedQuote> for ApiError {
             RefusedQuote::Expired { .. } => ErrorCode::QuoteExpired,
         };
         Self { field: Some("quote".into()), ..Self::new(code, refused.to_string()) }
+    }
+}
+
+impl From<TransactionFault> for ApiError {
+    fn from(fault: TransactionFault) -> Self {
+        let about_it =
+            |code| Self { field: Some("transaction".into()), ..Self::new(code, fault.to_string()) };
+        match fault {
+            TransactionFault::Unknown { .. } => {
+                about_it(ErrorCode::TransactionUnknown).retry_after(1)
+            }
+            TransactionFault::Foreign { .. } | TransactionFault::Reverted { .. } => {
+                about_it(ErrorCode::TransactionMismatch)
+            }
+            TransactionFault::Chain(cause) => {
+                tracing::warn!(%cause, "the origin cannot be asked for a transaction");
+                Self::new(ErrorCode::Unavailable, "the origin chain cannot be asked now")
+                    .retry_after(1)
+            }
+        }
     }
 }
 

@@ -1,16 +1,19 @@
 //! The API over HTTP.
 
 mod admission;
+mod answers;
 mod body;
 mod catalog;
 mod error;
+mod opening;
 mod orders;
 mod quotes;
 mod request_id;
+mod webhooks;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use api::aggregator::ErrorCode;
+use api::aggregator::{ErrorBody, ErrorCode};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
@@ -33,6 +36,7 @@ use crate::{
     orders::{Changes, Orders},
     quoting::Engine,
     reputation::Reputations,
+    webhooks::{Hooks, Secrets},
 };
 use admission::Admission;
 
@@ -49,6 +53,12 @@ pub struct App {
     pub orders: Orders,
     /// Tells of changed orders.
     pub changes: Changes,
+    /// Who is told of them elsewhere.
+    pub hooks: Hooks,
+    /// Keys of what is told.
+    pub secrets: Secrets,
+    /// Whether webhooks may point into private networks.
+    pub allow_private_webhooks: bool,
     /// What providers are worth.
     pub reputations: Arc<Reputations>,
     /// Whether every part works.
@@ -79,8 +89,10 @@ pub struct HttpConfig {
     tags(
         (name = "quotes", description = "Ask for routes"),
         (name = "orders", description = "Follow what became of them"),
+        (name = "webhooks", description = "Be told of them"),
         (name = "catalog", description = "Chains, tokens, providers")
-    )
+    ),
+    components(schemas(ErrorBody))
 )]
 struct Description;
 
@@ -113,6 +125,10 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(orders::submit, orders::list))
         .routes(routes!(orders::get))
         .routes(routes!(orders::stream))
+        .routes(routes!(webhooks::register, webhooks::list))
+        .routes(routes!(webhooks::remove))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::replay))
         .routes(routes!(catalog::chains))
         .routes(routes!(catalog::tokens))
         .routes(routes!(catalog::providers))

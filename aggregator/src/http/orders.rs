@@ -2,7 +2,7 @@ use std::convert::Infallible;
 
 use alloy::primitives::{Address, B256};
 use api::aggregator::{
-    ErrorBody, ErrorCode, Order, OrderState, OrdersResponse, Step, SubmitOrder, SubmitOrderResponse,
+    ErrorBody, ErrorCode, Order, OrdersResponse, SubmitOrder, SubmitOrderResponse,
 };
 use axum::{
     Json,
@@ -14,7 +14,7 @@ use axum::{
     },
 };
 use futures::Stream;
-use protocol::ids::{ChainId, IntentHash};
+use protocol::ids::IntentHash;
 use serde::Deserialize;
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
@@ -22,10 +22,12 @@ use utoipa::IntoParams;
 
 use super::{
     ApiError, App,
+    answers::{BodyRefused, Missing, Refused},
     body::{JsonBody, PathParam, QueryParams},
+    opening::open,
     quotes::event,
 };
-use crate::orders::{Announced, Page, is_final};
+use crate::orders::{Page, is_final};
 
 /// Orders on one page when the caller does not say.
 const PAGE: u32 = 20;
@@ -50,51 +52,26 @@ pub(super) struct ListParams {
     cursor: Option<String>,
 }
 
-/// Says that a quote is being executed, so that it is followed from now on.
+/// Opens the order of a quote: with the transaction that was sent, or with the signature that the
+/// quote asked for. It is followed from now on.
 #[utoipa::path(
     post, path = "/v1/orders", tag = "orders", request_body = SubmitOrder,
     responses(
         (status = 201, description = "The order is followed", body = SubmitOrderResponse),
-        (status = 400, description = "A field is wrong, or the quote was changed", body = ErrorBody),
-        (status = 401, description = "The API key is not known or lacks the scope", body = ErrorBody),
+        Refused,
+        BodyRefused,
+        (status = 409, description = "The origin does not know the transaction yet", body = ErrorBody),
         (status = 410, description = "The quote has expired", body = ErrorBody),
-        (status = 413, description = "The body is too large", body = ErrorBody),
-        (status = 415, description = "The body is not JSON", body = ErrorBody),
-        (status = 429, description = "Too many requests", body = ErrorBody),
-        (status = 503, description = "Too many requests at once", body = ErrorBody),
+        (status = 422, description = "The solver refuses the signed order", body = ErrorBody),
     )
 )]
 pub(super) async fn submit(
     State(app): State<App>,
     JsonBody(submitted): JsonBody<SubmitOrder>,
 ) -> Result<(StatusCode, Json<SubmitOrderResponse>), ApiError> {
-    let (quote, now) = (&submitted.quote, app.clock.unix());
-    // A transaction that is already sent cannot expire any more: the chain decides what becomes of it.
-    let at = if submitted.transaction.is_some() { 0 } else { now };
-    app.engine.ids().verify(quote, at)?;
-    let (Some(id), Some(leg)) = (quote.order_id, quote.legs.first()) else {
-        return Err(ApiError::field("quote.order_id", "orders of this provider are not followed"));
-    };
-    let is_chain = |step: &Step| match step {
-        Step::Transaction(step) => step.chain_id == leg.origin_chain_id,
-        Step::Signature(_) => true,
-    };
-    if !quote.steps.iter().all(is_chain) {
-        return Err(ApiError::field("quote.steps", "steps on several chains are not followed"));
-    }
-    let order = Announced {
-        id: id.into(),
-        origin: ChainId(leg.origin_chain_id),
-        destination: ChainId(leg.destination_chain_id),
-        provider: quote.provider.clone(),
-        estimated: quote.time.seconds,
-        transaction: submitted.transaction,
-        expires: quote.expires_at,
-    };
-    app.orders.announce(&order, now).await?;
-    let state =
-        app.orders.get(order.id, now).await?.map_or(OrderState::Pending, |order| order.state);
-    Ok((StatusCode::CREATED, Json(SubmitOrderResponse { id, state })))
+    let id = open(&app, &submitted).await?;
+    let state = find(&app, id).await?.state;
+    Ok((StatusCode::CREATED, Json(SubmitOrderResponse { id: id.0, state })))
 }
 
 /// Orders of a creator, newest first, or the orders of a transaction.
@@ -102,10 +79,7 @@ pub(super) async fn submit(
     get, path = "/v1/orders", tag = "orders", params(ListParams),
     responses(
         (status = 200, description = "A page of orders", body = OrdersResponse),
-        (status = 400, description = "A parameter is wrong", body = ErrorBody),
-        (status = 401, description = "The API key is not known or lacks the scope", body = ErrorBody),
-        (status = 429, description = "Too many requests", body = ErrorBody),
-        (status = 503, description = "Too many requests at once", body = ErrorBody),
+        Refused,
     )
 )]
 pub(super) async fn list(
@@ -142,11 +116,8 @@ pub(super) async fn list(
     params(("id" = String, Path, description = "The intent hash", pattern = "^0x[0-9a-fA-F]{64}$")),
     responses(
         (status = 200, description = "The order", body = Order),
-        (status = 400, description = "The id is no hash", body = ErrorBody),
-        (status = 401, description = "The API key is not known or lacks the scope", body = ErrorBody),
-        (status = 404, description = "No such order was seen", body = ErrorBody),
-        (status = 429, description = "Too many requests", body = ErrorBody),
-        (status = 503, description = "Too many requests at once", body = ErrorBody),
+        Refused,
+        Missing,
     )
 )]
 pub(super) async fn get(
@@ -163,11 +134,8 @@ pub(super) async fn get(
     responses(
         (status = 200, description = "Events `order` (an Order)",
          content_type = "text/event-stream", body = String),
-        (status = 400, description = "The id is no hash", body = ErrorBody),
-        (status = 401, description = "The API key is not known or lacks the scope", body = ErrorBody),
-        (status = 404, description = "No such order was seen", body = ErrorBody),
-        (status = 429, description = "Too many requests", body = ErrorBody),
-        (status = 503, description = "Too many requests at once", body = ErrorBody),
+        Refused,
+        Missing,
     )
 )]
 pub(super) async fn stream(
@@ -192,21 +160,26 @@ async fn follow(
     mut changes: broadcast::Receiver<IntentHash>,
     events: &mpsc::Sender<Event>,
 ) -> Option<()> {
+    let mut told = None;
     loop {
-        events.send(event("order", &order)).await.ok()?;
+        if told.as_ref() != Some(&order) {
+            events.send(event("order", &order)).await.ok()?;
+        }
         if is_final(order.state) {
             return Some(());
         }
+        let id = order.id;
+        told = Some(order);
         loop {
             match changes.recv().await {
-                Ok(changed) if changed.0 == order.id => break,
+                Ok(changed) if changed.0 == id => break,
                 Ok(_) => {}
                 // Some changes were missed, perhaps ours: look.
                 Err(broadcast::error::RecvError::Lagged(_)) => break,
                 Err(broadcast::error::RecvError::Closed) => return Some(()),
             }
         }
-        match find(app, order.id.into()).await {
+        match find(app, id.into()).await {
             Ok(found) => order = found,
             Err(error) => {
                 let message = serde_json::json!({ "message": error.message });

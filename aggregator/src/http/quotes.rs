@@ -1,6 +1,6 @@
 use std::convert::Infallible;
 
-use api::aggregator::{ErrorBody, QuoteRequest, QuoteResponse};
+use api::aggregator::{QuoteRequest, QuoteResponse};
 use axum::{
     Json,
     extract::State,
@@ -13,7 +13,11 @@ use futures::Stream;
 use tokio::sync::mpsc;
 use tokio_stream::{StreamExt, wrappers::UnboundedReceiverStream};
 
-use super::{ApiError, App, body::JsonBody};
+use super::{
+    ApiError, App,
+    answers::{BodyRefused, Refused},
+    body::JsonBody,
+};
 use crate::quoting::{Quoted, Route};
 
 /// Asks every provider at once and gives ranked, ready-to-sign quotes.
@@ -21,12 +25,8 @@ use crate::quoting::{Quoted, Route};
     post, path = "/v1/quotes", tag = "quotes", request_body = QuoteRequest,
     responses(
         (status = 200, description = "Ranked quotes; the list may be empty", body = QuoteResponse),
-        (status = 400, description = "A field is wrong", body = ErrorBody),
-        (status = 401, description = "The API key is not known or lacks the scope", body = ErrorBody),
-        (status = 413, description = "The body is too large", body = ErrorBody),
-        (status = 415, description = "The body is not JSON", body = ErrorBody),
-        (status = 429, description = "Too many requests", body = ErrorBody),
-        (status = 503, description = "Too many requests at once", body = ErrorBody),
+        Refused,
+        BodyRefused,
     )
 )]
 pub(super) async fn quote(
@@ -44,12 +44,8 @@ pub(super) async fn quote(
     responses(
         (status = 200, description = "Events `quote` (a Quote) and `done` (a QuoteResponse)",
          content_type = "text/event-stream", body = String),
-        (status = 400, description = "A field is wrong", body = ErrorBody),
-        (status = 401, description = "The API key is not known or lacks the scope", body = ErrorBody),
-        (status = 413, description = "The body is too large", body = ErrorBody),
-        (status = 415, description = "The body is not JSON", body = ErrorBody),
-        (status = 429, description = "Too many requests", body = ErrorBody),
-        (status = 503, description = "Too many requests at once", body = ErrorBody),
+        Refused,
+        BodyRefused,
     )
 )]
 pub(super) async fn stream(

@@ -1,27 +1,41 @@
+use std::time::Duration;
+
 use alloy::{primitives::B256, rpc::types::Log, sol_types::SolEvent};
 use chain::{
     ChainClient,
-    follower::{BlockLogs, Event, Follower, FollowerConfig},
+    follower::{Batch, BlockLogs, Event, Follower, FollowerConfig},
     manifest::ChainManifest,
 };
 use protocol::{
     abi::{inbox, intent_source, prover},
     ids::{ChainId, IntentHash},
 };
-use service::health::Component;
+use service::{clock::Clock, health::Component, retry::Backoff};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use super::{Fact, Orders, Published, Sighting, StoreError};
+use super::{Fact, Lease, Leases, Orders, Published, Sighting, StoreError, lease::LENGTH};
 
-/// Follows our contracts on one chain and keeps what they say of orders.
+/// Pause between two tries for the lease of a chain that another instance indexes.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Keeps what our contracts on one chain say of orders. Of several instances on one database, one
+/// at a time does so for each chain.
 #[derive(Debug)]
 pub struct Indexer {
-    chain: ChainId,
     manifest: ChainManifest,
+    client: ChainClient,
     orders: Orders,
-    follower: Follower,
+    leases: Leases,
     changes: Changes,
+    clock: Clock,
+}
+
+/// An indexer at work.
+struct Indexing<'a> {
+    indexer: &'a Indexer,
+    lease: Lease,
+    follower: Follower,
 }
 
 /// Tells who listens which orders changed. Whoever lags behind reads the order anew.
@@ -44,6 +58,22 @@ impl From<chain::db::Error> for IndexerError {
     }
 }
 
+impl From<sqlx::Error> for IndexerError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl IndexerError {
+    /// Whether beginning anew may help.
+    const fn passes(&self) -> bool {
+        match self {
+            Self::Follower(chain::follower::Error::ReorgTooDeep { .. }) => false,
+            Self::Follower(_) | Self::Store(_) => true,
+        }
+    }
+}
+
 /// What one log says.
 enum Said {
     Published(IntentHash, Published),
@@ -51,19 +81,65 @@ enum Said {
 }
 
 impl Indexer {
-    /// Takes up where the cursor `instance` of this chain stands.
-    ///
-    /// # Errors
-    /// [`IndexerError`].
-    pub async fn start(
-        instance: &str,
+    /// An indexer of this chain.
+    pub fn new(
         manifest: ChainManifest,
         client: ChainClient,
         orders: Orders,
-        changes: Changes,
-    ) -> Result<Self, IndexerError> {
-        let contracts = &manifest.contracts;
-        let config = FollowerConfig {
+        leases: Leases,
+        (changes, clock): (Changes, Clock),
+    ) -> Self {
+        Self { manifest, client, orders, leases, changes, clock }
+    }
+
+    /// Indexes whenever this instance holds the chain's lease, until `shutdown`. A database or chain
+    /// that fails is waited out; what was committed stays.
+    ///
+    /// # Errors
+    /// [`IndexerError::Follower`] for what does not pass: a reorganization deeper than is remembered.
+    pub async fn run(
+        self,
+        shutdown: CancellationToken,
+        health: Component,
+    ) -> Result<(), IndexerError> {
+        let mut backoff = Backoff::default();
+        while !shutdown.is_cancelled() {
+            match self.take_turn(&shutdown, &health).await {
+                Ok(()) => backoff = Backoff::default(),
+                Err(error) if error.passes() => {
+                    tracing::warn!(chain = self.manifest.chain_id.0, %error, "indexing begins anew");
+                    health.failing(error.to_string());
+                    backoff.pause(&shutdown).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Indexes for as long as the lease is held, or waits a little when another instance holds it.
+    async fn take_turn(
+        &self,
+        shutdown: &CancellationToken,
+        health: &Component,
+    ) -> Result<(), IndexerError> {
+        let name = format!("index {}", self.manifest.chain_id.0);
+        let Some(lease) = self.leases.acquire(&name, self.clock.since_epoch()).await? else {
+            health.ok();
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = tokio::time::sleep(ASK_AGAIN) => {}
+            }
+            return Ok(());
+        };
+        let (db, client) = (self.orders.db().clone(), self.client.clone());
+        let follower = Follower::start(db, client, self.follows()).await?;
+        Indexing { indexer: self, lease, follower }.run(shutdown, health).await
+    }
+
+    fn follows(&self) -> FollowerConfig {
+        let contracts = &self.manifest.contracts;
+        FollowerConfig {
             addresses: vec![
                 contracts.intent_source,
                 contracts.inbox,
@@ -80,42 +156,8 @@ impl Indexer {
                 prover::IntentProven::SIGNATURE_HASH,
                 prover::IntentProofInvalidated::SIGNATURE_HASH,
             ],
-            ws: manifest.ws.clone(),
-            ..FollowerConfig::new(format!("aggregator-{instance}"), manifest.start_block)
-        };
-        let follower = Follower::start(orders.db().clone(), client, config).await?;
-        Ok(Self { chain: manifest.chain_id, manifest, orders, follower, changes })
-    }
-
-    /// Indexes until `shutdown`.
-    ///
-    /// # Errors
-    /// [`IndexerError`]; what was committed stays.
-    pub async fn run(
-        mut self,
-        shutdown: CancellationToken,
-        health: Component,
-    ) -> Result<(), IndexerError> {
-        loop {
-            let batch = tokio::select! {
-                () = shutdown.cancelled() => return Ok(()),
-                batch = self.follower.next() => batch?,
-            };
-            let mut changed = Vec::new();
-            let mut tx = self.orders.db().begin().await?;
-            for event in &batch.events {
-                match event {
-                    Event::Added(added) => self.add(&mut tx, added, &mut changed).await?,
-                    Event::Removed(block) => {
-                        changed.extend(self.orders.unsee(&mut tx, self.chain, block.hash).await?);
-                    }
-                }
-            }
-            self.follower.acknowledge(&mut tx).await?;
-            tx.commit().await.map_err(StoreError::from)?;
-            health.ok();
-            // Nobody listening is no error.
-            changed.into_iter().for_each(|id| drop(self.changes.send(id)));
+            ws: self.manifest.ws.clone(),
+            ..FollowerConfig::new("aggregator", self.manifest.start_block)
         }
     }
 
@@ -137,7 +179,7 @@ impl Indexer {
             let sighting = Sighting {
                 id,
                 fact,
-                chain: self.chain,
+                chain: self.manifest.chain_id,
                 block_number: added.block.number,
                 block_hash: added.block.hash,
                 log_index: log.log_index.unwrap_or_default(),
@@ -147,7 +189,7 @@ impl Indexer {
             self.orders.see(tx, &sighting).await?;
             changed.push(id);
         }
-        Ok(self.orders.tick(tx, self.chain, added.block.timestamp).await?)
+        Ok(self.orders.tick(tx, self.manifest.chain_id, added.block.timestamp).await?)
     }
 
     /// What a log says, by who wrote it: the two `IntentProven` events mean different things.
@@ -158,7 +200,7 @@ impl Indexer {
         if address == contracts.intent_source {
             if let Ok(event) = intent_source::IntentPublished::decode_log(log) {
                 let order = Published {
-                    origin: self.chain,
+                    origin: self.manifest.chain_id,
                     destination: ChainId(event.destination),
                     creator: event.creator,
                     deadline: event.rewardDeadline,
@@ -187,5 +229,66 @@ impl Indexer {
         }
         let event = prover::IntentProofInvalidated::decode_log(log).ok()?;
         fact(event.intentHash, Fact::ProofRemoved)
+    }
+}
+
+impl Indexing<'_> {
+    async fn run(
+        mut self,
+        shutdown: &CancellationToken,
+        health: &Component,
+    ) -> Result<(), IndexerError> {
+        loop {
+            let held = tokio::select! {
+                () = shutdown.cancelled() => return self.give_back().await,
+                batch = self.follower.next() => self.take_in(batch?, health).await?,
+                () = tokio::time::sleep(LENGTH / 3) => self.renew().await?,
+            };
+            if !held {
+                tracing::info!(
+                    chain = self.indexer.manifest.chain_id.0,
+                    "another instance indexes"
+                );
+                return Ok(());
+            }
+        }
+    }
+
+    /// `false` when the lease was lost: nothing was written then.
+    async fn take_in(&mut self, batch: Batch, health: &Component) -> Result<bool, IndexerError> {
+        let Indexer { manifest, orders, changes, clock, .. } = self.indexer;
+        let mut changed = Vec::new();
+        let mut tx = orders.db().begin().await?;
+        if !self.lease.renew(&mut tx, clock.since_epoch()).await? {
+            return Ok(false);
+        }
+        for event in &batch.events {
+            match event {
+                Event::Added(added) => self.indexer.add(&mut tx, added, &mut changed).await?,
+                Event::Removed(block) => {
+                    changed.extend(orders.unsee(&mut tx, manifest.chain_id, block.hash).await?);
+                }
+            }
+        }
+        let changed = orders.refresh(&mut tx, changed, clock.since_epoch()).await?;
+        self.follower.acknowledge(&mut tx).await?;
+        tx.commit().await?;
+        health.ok();
+        // Nobody listening is no error.
+        changed.into_iter().for_each(|id| drop(changes.send(id)));
+        Ok(true)
+    }
+
+    async fn renew(&self) -> Result<bool, IndexerError> {
+        let mut tx = self.indexer.orders.db().begin().await?;
+        let held = self.lease.renew(&mut tx, self.indexer.clock.since_epoch()).await?;
+        tx.commit().await?;
+        Ok(held)
+    }
+
+    async fn give_back(&self) -> Result<(), IndexerError> {
+        let mut tx = self.indexer.orders.db().begin().await?;
+        self.lease.release(&mut tx).await?;
+        Ok(tx.commit().await?)
     }
 }

@@ -1,9 +1,18 @@
 //! Orders, and where they stand by the events of both chains.
 
 mod indexer;
+mod lease;
+mod outcomes;
 mod state;
 mod store;
+mod transaction;
+mod watch;
 
 pub use indexer::{Changes, Indexer, IndexerError};
+pub use lease::{Lease, Leases};
+pub use outcomes::settle_outcomes;
 pub use state::{Fact, derive, is_final};
+pub(crate) use store::millis;
 pub use store::{Announced, Orders, Page, Published, Sighting, StoreError};
+pub use transaction::{TransactionFault, mined_at};
+pub use watch::{Sweep, Watch};

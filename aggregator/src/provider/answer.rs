@@ -1,6 +1,6 @@
 //! Asking a stranger's HTTP service: bounded, without redirects, and never trusted to be JSON.
 
-use api::aggregator::UnavailableReason;
+use api::{aggregator::UnavailableReason, solver::Problem};
 use serde::{Serialize, de::DeserializeOwned};
 use url::Url;
 
@@ -23,18 +23,45 @@ pub(super) async fn post<T: DeserializeOwned>(
     url: &Url,
     question: &(impl Serialize + Sync),
 ) -> Result<T, Decline> {
-    // The URL may hold a key: it stays out of the message.
-    let unreachable = |error: reqwest::Error| {
-        Decline::new(
-            UnavailableReason::Error,
-            format!("it cannot be asked: {}", error.without_url()),
-        )
-    };
     let mut response = http.post(url.clone()).json(question).send().await.map_err(unreachable)?;
     if !response.status().is_success() {
         let message = format!("it answered {}", response.status());
         return Err(Decline::new(UnavailableReason::Error, message));
     }
+    let body = read(&mut response).await?;
+    serde_json::from_slice(&body).map_err(|error| {
+        Decline::new(UnavailableReason::Rejected, format!("its answer is malformed: {error}"))
+    })
+}
+
+/// Posts something that is taken, or refused with a [`Problem`].
+pub(super) async fn hand_over(
+    http: &reqwest::Client,
+    url: &Url,
+    order: &(impl Serialize + Sync),
+) -> Result<(), Decline> {
+    let mut response = http.post(url.clone()).json(order).send().await.map_err(unreachable)?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(());
+    }
+    let problem = serde_json::from_slice::<Problem>(&read(&mut response).await?);
+    let message = problem.map_or_else(|_| format!("it answered {status}"), |it| it.message);
+    let reason = if status.is_client_error() {
+        UnavailableReason::Rejected
+    } else {
+        UnavailableReason::Error
+    };
+    Err(Decline::new(reason, message))
+}
+
+/// The URL may hold a key: it stays out of the message.
+fn unreachable(error: reqwest::Error) -> Decline {
+    let message = format!("it cannot be asked: {}", error.without_url());
+    Decline::new(UnavailableReason::Error, message)
+}
+
+async fn read(response: &mut reqwest::Response) -> Result<Vec<u8>, Decline> {
     let mut body = Vec::new();
     while let Some(part) = response.chunk().await.map_err(unreachable)? {
         if body.len() + part.len() > MAX_ANSWER {
@@ -43,7 +70,5 @@ pub(super) async fn post<T: DeserializeOwned>(
         }
         body.extend_from_slice(&part);
     }
-    serde_json::from_slice(&body).map_err(|error| {
-        Decline::new(UnavailableReason::Rejected, format!("its answer is malformed: {error}"))
-    })
+    Ok(body)
 }

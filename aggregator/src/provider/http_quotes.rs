@@ -3,7 +3,7 @@ use std::time::Duration;
 use alloy::primitives::{Address, Bytes};
 use api::{
     Amount,
-    aggregator::{AmountRequest, SecurityDescription, TimeBasis, UnavailableReason},
+    aggregator::{AmountRequest, SecurityDescription, UnavailableReason},
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -96,7 +96,6 @@ impl HttpQuotes {
             amount_out: offer.amount_out.0,
             min_amount_out: offer.min_amount_out.0,
             seconds: offer.seconds,
-            time_basis: TimeBasis::Provider,
             tier: None,
             security: SecurityDescription {
                 tier: None,
@@ -113,7 +112,8 @@ impl HttpQuotes {
                 data: offer.data,
                 value: offer.value.0,
             },
-            cached: false,
+            solver: None,
+            cached: None,
         }
     }
 }
@@ -126,7 +126,7 @@ impl Provider for HttpQuotes {
 
     fn serves(&self, route: &Route) -> bool {
         // It has one transaction to give: nothing of ours would run the user's calls.
-        route.calls.is_empty() && route.security.is_none()
+        route.calls.is_empty() && route.security.is_none() && !route.gasless
     }
 
     async fn offers(&self, route: &Route, _: Duration) -> Result<Vec<Offer>, Decline> {

@@ -10,7 +10,7 @@ mod solver_network;
 use std::{fmt::Debug, time::Duration};
 
 use alloy::primitives::{Address, Bytes, U256};
-use api::aggregator::{Security, SecurityDescription, TimeBasis, UnavailableReason};
+use api::aggregator::{Cached, Security, SecurityDescription, UnavailableReason};
 use async_trait::async_trait;
 use protocol::intent::Intent;
 
@@ -19,7 +19,7 @@ pub use http_quotes::{Ask, HttpOffer, HttpQuotes, Offers};
 pub use registry::{DuplicateProvider, Entry, Providers};
 pub use solver_network::{SolverEndpoint, SolverNetwork, SolverNetworkError};
 
-use crate::quoting::Route;
+use crate::quoting::{Route, SignedOrder};
 
 /// A source of offers.
 #[async_trait]
@@ -32,6 +32,17 @@ pub trait Provider: Debug + Send + Sync {
 
     /// Asks for offers within `budget`. The future is dropped when the budget is over.
     async fn offers(&self, route: &Route, budget: Duration) -> Result<Vec<Offer>, Decline>;
+
+    /// Whether an offer may be given out again for a while. Not when it holds something for the one
+    /// who asked.
+    fn may_be_kept(&self) -> bool {
+        true
+    }
+
+    /// Hands over an order of this provider, or of one of its solvers, that its user has signed.
+    async fn submit(&self, _solver: Option<&str>, _order: &SignedOrder) -> Result<(), Decline> {
+        Err(Decline::new(UnavailableReason::NoRoute, "it takes no signed orders"))
+    }
 }
 
 /// What a provider offers, before it is checked, ranked and turned into steps.
@@ -43,10 +54,8 @@ pub struct Offer {
     pub amount_out: U256,
     /// The least the recipient gets.
     pub min_amount_out: U256,
-    /// Seconds until the money has arrived, and where the figure comes from.
+    /// Seconds until the money has arrived, as the provider says.
     pub seconds: u64,
-    /// Where `seconds` comes from.
-    pub time_basis: TimeBasis,
     /// Tier of the settlement, for routes of our own.
     pub tier: Option<Security>,
     /// Whom one trusts.
@@ -57,8 +66,10 @@ pub struct Offer {
     pub expires_at: u64,
     /// How it is carried out.
     pub plan: Plan,
-    /// Whether the answer came from a cache.
-    pub cached: bool,
+    /// Which of the provider's solvers offers, where there are several.
+    pub solver: Option<String>,
+    /// How old it is, when it was not asked anew.
+    pub cached: Option<Cached>,
 }
 
 /// How an offer is carried out on the origin chain.

@@ -1,9 +1,12 @@
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use api::aggregator::UnavailableReason;
+use api::aggregator::{CachedPart, UnavailableReason};
 
-use super::{Breaker, BreakerConfig, Decline, Provider};
-use crate::quoting::Route;
+use super::{Breaker, BreakerConfig, Decline, Offer, Provider};
+use crate::{cache::Cache, quoting::Route};
 
 /// The providers that can be asked, each behind its breaker.
 #[derive(Clone, Debug)]
@@ -18,6 +21,8 @@ pub struct Entry {
     pub provider: Arc<dyn Provider>,
     /// Whether it is asked now.
     pub breaker: Breaker,
+    /// Offers that may be given out again, by fingerprint of the route.
+    offers: Cache<[u8; 32], Vec<Offer>>,
 }
 
 /// Two providers have one name.
@@ -36,13 +41,18 @@ impl Providers {
     pub fn new(
         providers: Vec<Arc<dyn Provider>>,
         breaker: BreakerConfig,
+        keep_offers: Duration,
     ) -> Result<Self, DuplicateProvider> {
         for (index, provider) in providers.iter().enumerate() {
             if providers.iter().take(index).any(|earlier| earlier.name() == provider.name()) {
                 return Err(DuplicateProvider { name: provider.name().to_owned() });
             }
         }
-        let entry = |provider| Entry { provider, breaker: Breaker::new(breaker) };
+        let entry = |provider| Entry {
+            provider,
+            breaker: Breaker::new(breaker),
+            offers: Cache::new(CachedPart::Offer, keep_offers),
+        };
         Ok(Self { entries: providers.into_iter().map(entry).collect() })
     }
 
@@ -62,6 +72,23 @@ impl Entry {
         (!self.provider.serves(route)).then(|| {
             Decline::new(UnavailableReason::NoRoute, "it does not serve these chains and tokens")
         })
+    }
+
+    /// Offers for a route of this fingerprint that are fresh enough to be given out again.
+    pub(crate) fn kept(&self, route: &[u8; 32], now: Instant) -> Option<Vec<Offer>> {
+        if !self.provider.may_be_kept() {
+            return None;
+        }
+        let (mut offers, age) = self.offers.get(route, now)?;
+        offers.iter_mut().for_each(|offer| offer.cached = Some(age));
+        Some(offers)
+    }
+
+    /// Keeps offers that were asked at `now`, when they may be.
+    pub(crate) fn keep(&self, route: [u8; 32], offers: &[Offer], now: Instant) {
+        if self.provider.may_be_kept() {
+            self.offers.put(route, offers.to_vec(), now);
+        }
     }
 
     /// Leave to ask now.

@@ -6,7 +6,7 @@ use std::{
 
 use alloy::{primitives::U256, sol_types::SolCall};
 use api::{
-    aggregator::{AmountRequest, Security, SecurityDescription, TimeBasis, UnavailableReason},
+    aggregator::{AmountRequest, Security, SecurityDescription, UnavailableReason},
     solver::{NoQuote, NoQuoteReason, QuoteRequest, QuoteResponse, SignedQuote},
 };
 use async_trait::async_trait;
@@ -23,7 +23,10 @@ use protocol::{
 use url::Url;
 
 use super::{Breaker, BreakerConfig, Decline, Offer, Plan, Provider, answer};
-use crate::quoting::Route;
+use crate::quoting::{Route, SignedOrder};
+
+/// How long a solver may take to look at a signed order: it simulates its opening.
+const SUBMIT: Duration = Duration::from_secs(10);
 
 /// Our own solvers: asks all of them, takes the best offer for each security tier, and builds the
 /// intent that takes it. The solvers are trusted with nothing: every field of an offer is compared
@@ -49,6 +52,7 @@ pub struct SolverEndpoint {
 struct Solver {
     name: String,
     quotes: Url,
+    intents: Url,
     breaker: Arc<Breaker>,
 }
 
@@ -83,13 +87,21 @@ impl SolverNetwork {
             .iter()
             .map(|endpoint| {
                 let (name, url) = (endpoint.name.clone(), endpoint.url.clone());
-                let mut quotes = url.clone();
-                quotes
-                    .path_segments_mut()
-                    .map_err(|()| SolverNetworkError::Url { name: name.clone(), url })?
-                    .pop_if_empty()
-                    .extend(["v1", "quotes"]);
-                Ok(Solver { name, quotes, breaker: Arc::new(Breaker::new(breaker)) })
+                let below = |path| {
+                    let mut below = url.clone();
+                    below
+                        .path_segments_mut()
+                        .map_err(|()| SolverNetworkError::Url {
+                            name: name.clone(),
+                            url: url.clone(),
+                        })?
+                        .pop_if_empty()
+                        .extend(["v1", path]);
+                    Ok::<_, SolverNetworkError>(below)
+                };
+                let (quotes, intents) = (below("quotes")?, below("intents")?);
+                let breaker = Arc::new(Breaker::new(breaker));
+                Ok(Solver { name, quotes, intents, breaker })
             })
             .collect::<Result<_, SolverNetworkError>>()?;
         let chains = manifest.iter().map(|(_, chain)| (chain.chain_id, chain.clone())).collect();
@@ -116,7 +128,7 @@ impl SolverNetwork {
     }
 
     /// An offer for the quote, if the quote answers the request and names this deployment's contracts.
-    fn offer(&self, route: &Route, signed: &SignedQuote) -> Result<Offer, Decline> {
+    fn offer(&self, solver: &str, route: &Route, signed: &SignedQuote) -> Result<Offer, Decline> {
         signed.verify().map_err(|fault| refused(fault.to_string()))?;
         let quote = &signed.quote;
         let (origin, destination) = (self.chain(route.origin)?, self.chain(route.destination)?);
@@ -161,7 +173,6 @@ impl SolverNetwork {
             amount_out,
             min_amount_out: amount_out,
             seconds: quote.fill_seconds,
-            time_basis: TimeBasis::Provider,
             tier: Some(quote.security),
             security: SecurityDescription {
                 tier: Some(quote.security),
@@ -172,7 +183,8 @@ impl SolverNetwork {
             liquidity: Some(quote.available.0),
             expires_at: quote.expires_at,
             plan: Plan::Intent(Box::new(intent(route, signed)?)),
-            cached: false,
+            solver: Some(solver.to_owned()),
+            cached: None,
         })
     }
 
@@ -210,7 +222,7 @@ impl Provider for SolverNetwork {
                 Ok(answer) => {
                     declines.extend(answer.unavailable.into_iter().map(decline));
                     for signed in answer.quotes {
-                        match self.offer(route, &signed) {
+                        match self.offer(&solver.name, route, &signed) {
                             Ok(offer) => keep_better(&mut best, route, offer),
                             Err(fault) => {
                                 tracing::warn!(solver = solver.name, %fault, "quote refused");
@@ -223,6 +235,26 @@ impl Provider for SolverNetwork {
             }
         }
         if best.is_empty() { Err(most_telling(declines)) } else { Ok(best.into_values().collect()) }
+    }
+
+    /// A quote holds a solver's inventory for one order, and its id is that order's salt.
+    fn may_be_kept(&self) -> bool {
+        false
+    }
+
+    async fn submit(&self, solver: Option<&str>, order: &SignedOrder) -> Result<(), Decline> {
+        let solver = self.solvers.iter().find(|known| Some(known.name.as_str()) == solver);
+        let Some(solver) = solver else {
+            return Err(Decline::new(
+                UnavailableReason::NoRoute,
+                "the solver is not asked any more",
+            ));
+        };
+        let order = order.for_solver();
+        let handing = answer::hand_over(&self.http, &solver.intents, &order);
+        let late =
+            |_| Decline::new(UnavailableReason::Timeout, "the solver did not answer in time");
+        tokio::time::timeout(SUBMIT, handing).await.map_err(late)?
     }
 }
 

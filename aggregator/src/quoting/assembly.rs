@@ -1,18 +1,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::{
-    primitives::{Address, B256, Bytes, U256},
+    primitives::{Address, B256, U256},
     rpc::types::TransactionRequest,
     sol_types::SolCall,
 };
-use api::aggregator::{Check, Simulation, Step, TransactionStep};
+use api::aggregator::{Check, SignatureStep, Simulation, Step, TransactionStep};
 use chain::ChainClient;
 use protocol::{
     abi::{erc20, intent_source},
     ids::ChainId,
 };
 
-use super::Route;
+use super::{
+    Route,
+    signing::{gasless_order, typed_data},
+};
 use crate::provider::{Offer, Plan};
 
 /// Extra gas on top of an estimate, in percent: state moves between the quote and the transaction.
@@ -47,13 +50,18 @@ pub struct Assembled {
     pub order_id: Option<B256>,
 }
 
+/// What remains to be done once the approvals stand.
 struct Action {
     spender: Address,
-    to: Address,
-    data: Bytes,
-    value: U256,
+    step: Step,
     order_id: Option<B256>,
 }
+
+/// Gas of our own steps where it cannot be simulated: what they take on the development chain, and
+/// a third.
+const APPROVE_GAS: u64 = 65_000;
+/// Gas of publishing and funding with one token, or natively.
+const PUBLISH_GAS: u64 = 160_000;
 
 impl Assembly {
     /// Who must be allowed to take the origin token.
@@ -73,48 +81,78 @@ impl Assembly {
         account: Option<Account>,
     ) -> Option<Assembled> {
         let action = self.action(route, offer)?;
-        let mut steps = self.approvals(route, offer, &action, account);
-        let check = action.order_id.map(|id| Check { path: format!("/v1/orders/{id}") });
-        steps.push(Step::Transaction(TransactionStep {
-            id: "publish".into(),
-            description: format!(
-                "Send {} of the smallest unit of {} into escrow on chain {}",
-                offer.amount_in, route.token_in.symbol, route.origin.0
-            ),
-            chain_id: route.origin.0,
-            to: action.to,
-            data: action.data,
-            value: action.value.into(),
-            gas_limit: None,
-            simulation: not_simulated("no sender was given"),
-            check,
-        }));
+        let mut steps = self.approvals(route, offer, action.spender, account);
+        steps.push(action.step);
         Some(Assembled { steps, order_id: action.order_id })
     }
 
     fn action(&self, route: &Route, offer: &Offer) -> Option<Action> {
+        let description = format!(
+            "Send {} of the smallest unit of {} into escrow on chain {}",
+            offer.amount_in, route.token_in.symbol, route.origin.0
+        );
+        let transaction = |to, data, value: U256, check| {
+            Step::Transaction(TransactionStep {
+                id: "publish".into(),
+                description: description.clone(),
+                chain_id: route.origin.0,
+                to,
+                data,
+                value: value.into(),
+                gas_limit: None,
+                simulation: not_simulated("no sender was given"),
+                check,
+            })
+        };
         Some(match &offer.plan {
             Plan::Intent(intent) => {
                 let source = *self.intent_sources.get(&route.origin)?;
-                let call = intent_source::publishAndFund_0Call {
-                    intent: (**intent).clone(),
-                    allowPartial: false,
+                let id = intent.hash().0;
+                let check = Some(Check { path: format!("/v1/orders/{id}") });
+                let step = if route.gasless {
+                    let user = route.sender?;
+                    let order = gasless_order(route.origin, source, user, intent, offer.expires_at);
+                    Step::Signature(SignatureStep {
+                        id: "sign_order".into(),
+                        description,
+                        typed_data: typed_data(&order),
+                        context: serde_json::to_value(&order).ok()?,
+                        post: "/v1/orders".into(),
+                        check,
+                    })
+                } else {
+                    let call = intent_source::publishAndFund_0Call {
+                        intent: (**intent).clone(),
+                        allowPartial: false,
+                    };
+                    let value = intent.reward.nativeAmount;
+                    transaction(source, call.abi_encode().into(), value, check)
                 };
-                Action {
-                    spender: source,
-                    to: source,
-                    data: call.abi_encode().into(),
-                    value: intent.reward.nativeAmount,
-                    order_id: Some(intent.hash().0),
-                }
+                Action { spender: source, step, order_id: Some(id) }
             }
             Plan::Transaction { spender, to, data, value, .. } => Action {
                 spender: *spender,
-                to: *to,
-                data: data.clone(),
-                value: *value,
+                step: transaction(*to, data.clone(), *value, None),
                 order_id: None,
             },
+        })
+    }
+
+    /// Gas that the sender pays for these steps: as simulated, or what our own contracts usually
+    /// take. `None` for contracts of others that could not be simulated.
+    pub(super) fn gas(&self, route: &Route, offer: &Offer, steps: &[Step]) -> Option<u64> {
+        let ours = matches!(offer.plan, Plan::Intent(_));
+        steps.iter().try_fold(0_u64, |sum, step| {
+            let gas = match step {
+                Step::Signature(_) => 0,
+                Step::Transaction(step) => match step.gas_limit {
+                    Some(simulated) => simulated,
+                    None if step.to == route.token_in.address => APPROVE_GAS,
+                    None if ours => PUBLISH_GAS,
+                    None => return None,
+                },
+            };
+            Some(sum.saturating_add(gas))
         })
     }
 
@@ -122,7 +160,7 @@ impl Assembly {
         &self,
         route: &Route,
         offer: &Offer,
-        action: &Action,
+        spender: Address,
         account: Option<Account>,
     ) -> Vec<Step> {
         let token = &route.token_in;
@@ -131,12 +169,12 @@ impl Assembly {
             return Vec::new();
         }
         let approve = |id: &str, amount: U256| {
-            let call = erc20::approveCall { spender: action.spender, value: amount };
+            let call = erc20::approveCall { spender, value: amount };
             Step::Transaction(TransactionStep {
                 id: id.into(),
                 description: format!(
-                    "Let {} take {amount} of the smallest unit of {}",
-                    action.spender, token.symbol
+                    "Let {spender} take {amount} of the smallest unit of {}",
+                    token.symbol
                 ),
                 chain_id: route.origin.0,
                 to: token.address,

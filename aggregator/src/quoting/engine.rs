@@ -4,22 +4,26 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alloy::{eips::BlockNumberOrTag, primitives::U256};
 use api::aggregator::{
-    Fee, FeeKind, Leg, Liquidity, Quote, Score, TimeEstimate, Unavailable, UnavailableReason,
+    Leg, Liquidity, Quote, Score, TimeBasis, TimeEstimate, Unavailable, UnavailableReason,
 };
 use chain::ChainClient;
 use futures::future;
-use protocol::{abi::erc20, ids::ChainId};
+use protocol::ids::ChainId;
 use service::clock::Clock;
 
 use super::{
     Account, Assembly, Candidate, Patience, QuoteIds, Route, Sanity, ask, assembly,
-    fan_out::Answer, score, security_strength,
+    fan_out::Answer,
+    fees,
+    origin::{Known, Origins},
+    score, security_strength,
 };
 use crate::{
+    book::TokenBook,
+    cache::Lifetimes,
     provider::{Decline, Offer, Providers},
-    reputation::Reputations,
+    reputation::{Outcomes, Reputations},
 };
 
 /// Makes quotes.
@@ -28,7 +32,7 @@ pub struct Engine {
     config: EngineConfig,
     providers: Providers,
     reputations: Arc<Reputations>,
-    clients: BTreeMap<ChainId, ChainClient>,
+    origins: Origins,
     ids: QuoteIds,
     clock: Clock,
 }
@@ -42,6 +46,10 @@ pub struct EngineConfig {
     pub sanity: Sanity,
     /// How offers become steps.
     pub assembly: Assembly,
+    /// How long answers are kept. Offers are kept by [`Providers`].
+    pub lifetimes: Lifetimes,
+    /// What gas is worth.
+    pub book: Arc<TokenBook>,
 }
 
 /// The answer to one request.
@@ -58,11 +66,12 @@ pub struct Quoted {
 struct Checked {
     provider: String,
     offer: Offer,
+    outcomes: Outcomes,
 }
 
 impl Engine {
     /// An engine over these providers. `clients` are used for simulations.
-    pub const fn new(
+    pub fn new(
         config: EngineConfig,
         providers: Providers,
         reputations: Arc<Reputations>,
@@ -70,7 +79,8 @@ impl Engine {
         ids: QuoteIds,
         clock: Clock,
     ) -> Self {
-        Self { config, providers, reputations, clients, ids, clock }
+        let origins = Origins::new(clients, config.lifetimes);
+        Self { config, providers, reputations, origins, ids, clock }
     }
 
     /// Every provider.
@@ -83,43 +93,28 @@ impl Engine {
         &self.ids
     }
 
+    /// The chain with this id.
+    pub fn client(&self, chain: ChainId) -> Option<&ChainClient> {
+        self.origins.client(chain)
+    }
+
     /// Asks, checks, ranks, assembles and simulates.
     pub async fn quote(&self, route: &Route) -> Quoted {
-        let (mut best, start) = (None, Instant::now());
-        self.quote_each(route, start, |_| (), &mut best).await
+        self.quote_each(route, None::<fn(Quote)>).await
     }
 
     /// As [`Self::quote`], and gives each quote that is better than all before it to `better` as it
     /// arrives. These are not simulated.
     pub async fn quote_as_they_come(&self, route: &Route, better: impl FnMut(Quote)) -> Quoted {
-        let (mut best, start) = (None, Instant::now());
-        self.quote_each(route, start, better, &mut best).await
+        self.quote_each(route, Some(better)).await
     }
 
-    async fn quote_each(
-        &self,
-        route: &Route,
-        start: Instant,
-        mut better: impl FnMut(Quote),
-        best: &mut Option<f64>,
-    ) -> Quoted {
+    async fn quote_each(&self, route: &Route, mut better: Option<impl FnMut(Quote)>) -> Quoted {
+        let (start, mut best) = (Instant::now(), None);
         let heard = |answer: &Answer| {
             observe(answer);
-            let Ok(offers) = &answer.outcome else { return };
-            for offer in offers {
-                let net = net_output(route, offer);
-                let checked =
-                    self.config.sanity.check(&answer.provider, route, offer, self.clock.unix());
-                if checked.is_ok() && best.is_none_or(|best| net > best) {
-                    *best = Some(net);
-                    let offered =
-                        Checked { provider: answer.provider.clone(), offer: offer.clone() };
-                    let offered = [offered];
-                    self.rank(route, &offered)
-                        .into_iter()
-                        .filter_map(|quote| self.bind(quote, route, None))
-                        .for_each(&mut better);
-                }
+            if let Some(better) = &mut better {
+                self.better(route, answer, &mut best).into_iter().for_each(better);
             }
         };
         let answers = ask(&self.providers, route, self.config.patience, heard).await;
@@ -127,6 +122,28 @@ impl Engine {
         let ranked = self.rank(route, &offers);
         let quotes = self.finish(route, ranked).await;
         Quoted { quotes, unavailable, elapsed: start.elapsed() }
+    }
+
+    /// The quotes of an answer that are better than the best so far.
+    fn better(&self, route: &Route, answer: &Answer, best: &mut Option<f64>) -> Vec<Quote> {
+        let (Ok(offers), now) = (&answer.outcome, self.clock.unix()) else { return Vec::new() };
+        let mut quotes = Vec::new();
+        for offer in offers {
+            let net = net_output(route, offer);
+            let sane = self.config.sanity.check(&answer.provider, route, offer, now).is_ok();
+            if sane && best.is_none_or(|best| net > best) {
+                *best = Some(net);
+                let offered = [self.checked(&answer.provider, offer.clone(), now)];
+                let ranked = self.rank(route, &offered).into_iter();
+                quotes.extend(ranked.filter_map(|quote| self.bind(quote, route, None)));
+            }
+        }
+        quotes
+    }
+
+    fn checked(&self, provider: &str, offer: Offer, now: u64) -> Checked {
+        let outcomes = self.reputations.of(provider, now);
+        Checked { provider: provider.to_owned(), offer, outcomes }
     }
 
     /// Splits answers into offers that pass every check and reasons for the rest.
@@ -146,7 +163,7 @@ impl Engine {
                 match self.config.sanity.check(&provider, route, &offer, now) {
                     Ok(()) => {
                         passed = true;
-                        offers.push(Checked { provider: provider.clone(), offer });
+                        offers.push(self.checked(&provider, offer, now));
                     }
                     Err(suspicion) => {
                         tracing::warn!(provider, %suspicion, "offer refused");
@@ -168,17 +185,17 @@ impl Engine {
     /// Scores the offers and puts the best first. Equal totals keep the order of the registry, so
     /// that the same offers always give the same ranking.
     fn rank<'a>(&self, route: &Route, offers: &'a [Checked]) -> Vec<(&'a Checked, Score)> {
-        let now = self.clock.unix();
         let candidates: Vec<_> = offers
             .iter()
-            .map(|Checked { provider, offer }| Candidate {
-                net_output: net_output(route, offer),
-                seconds: offer.seconds,
-                security: security_strength(offer.tier),
-                coverage: offer
+            .map(|checked| Candidate {
+                net_output: net_output(route, &checked.offer),
+                seconds: checked.time().seconds,
+                security: security_strength(checked.offer.tier),
+                coverage: checked
+                    .offer
                     .liquidity
-                    .map(|available| f64::from(available) / f64::from(offer.amount_out)),
-                reputation: self.reputations.of(provider, now).score(),
+                    .map(|available| f64::from(available) / f64::from(checked.offer.amount_out)),
+                reputation: checked.outcomes.score(),
             })
             .collect();
         let scores = score(&candidates, route.preference);
@@ -189,46 +206,42 @@ impl Engine {
 
     /// Assembles and simulates in parallel, and binds each quote with its id.
     async fn finish(&self, route: &Route, ranked: Vec<(&Checked, Score)>) -> Vec<Quote> {
-        let client = self.clients.get(&route.origin);
+        if ranked.is_empty() {
+            return Vec::new();
+        }
+        let gas_price = self.origins.gas_price(route.origin).await;
         let finishing = ranked.into_iter().map(|ranked| async move {
             let offer = &ranked.0.offer;
-            let account = self.account(client, route, offer).await;
-            let mut quote = self.bind(ranked, route, account)?;
-            if let (Some(client), Some(account)) = (client, account) {
-                assembly::simulate(client, account, offer, &mut quote.steps).await;
+            let account = match self.config.assembly.spender(route, offer) {
+                Some(spender) => self.origins.account(route, spender).await,
+                None => None,
+            };
+            let known = account.map(|(account, _)| account);
+            let mut quote = self.bind(ranked, route, known)?;
+            if let (Some(client), Some(known)) = (self.client(route.origin), known) {
+                assembly::simulate(client, known, offer, &mut quote.steps).await;
             }
+            self.add_origin(&mut quote, route, offer, gas_price, account);
             Some(quote)
         });
         future::join_all(finishing).await.into_iter().flatten().collect()
     }
 
-    /// What the chain says of the sender; `None` without a sender or when the chain does not answer.
-    async fn account(
+    /// Adds what only the origin chain knows, and how old that is.
+    fn add_origin(
         &self,
-        client: Option<&ChainClient>,
+        quote: &mut Quote,
         route: &Route,
         offer: &Offer,
-    ) -> Option<Account> {
-        let (client, address) = (client?, route.sender?);
-        let spender = self.config.assembly.spender(route, offer)?;
-        let (token, latest) = (&route.token_in, BlockNumberOrTag::Latest);
-        let state = if token.is_native() {
-            client.balance(address, latest).await.map(|balance| (U256::ZERO, balance))
-        } else {
-            let allowance = erc20::allowanceCall { owner: address, spender };
-            let balance = erc20::balanceOfCall { account: address };
-            future::try_join(
-                client.call(token.address, &allowance, latest),
-                client.call(token.address, &balance, latest),
-            )
-            .await
-        };
-        match state {
-            Ok((allowance, balance)) => Some(Account { address, allowance, balance }),
-            Err(error) => {
-                tracing::warn!(chain = route.origin.0, %error, "cannot read the sender's account");
-                None
-            }
+        gas_price: Option<Known<u128>>,
+        account: Option<Known<Account>>,
+    ) {
+        quote.cached.extend(account.and_then(|(_, age)| age));
+        let gas = self.config.assembly.gas(route, offer, &quote.steps);
+        if let (Some(gas), Some((price, age))) = (gas, gas_price) {
+            let native = self.config.book.token(route.origin.0, Default::default());
+            quote.fees.push(fees::origin_gas(route.origin.0, native, gas, price));
+            quote.cached.extend(age);
         }
     }
 
@@ -239,11 +252,12 @@ impl Engine {
         route: &Route,
         account: Option<Account>,
     ) -> Option<Quote> {
-        let Checked { provider, offer } = checked;
+        let Checked { provider, offer, .. } = checked;
         let assembled = self.config.assembly.assemble(route, offer, account)?;
         let mut quote = Quote {
             id: String::new(),
             provider: provider.clone(),
+            solver: offer.solver.clone(),
             legs: vec![Leg {
                 origin_chain_id: route.origin.0,
                 destination_chain_id: route.destination.0,
@@ -255,45 +269,32 @@ impl Engine {
             amount_in: offer.amount_in.into(),
             amount_out: offer.amount_out.into(),
             min_amount_out: offer.min_amount_out.into(),
-            fees: fees(route, offer),
-            time: TimeEstimate { seconds: offer.seconds, basis: offer.time_basis },
+            fees: fees::included(route, offer),
+            time: checked.time(),
             security: offer.security.clone(),
             liquidity: Liquidity { available: offer.liquidity.map(Into::into) },
             expires_at: offer.expires_at,
             order_id: assembled.order_id,
             steps: assembled.steps,
             score,
-            cached: offer.cached,
+            cached: offer.cached.into_iter().collect(),
         };
         quote.id = self.ids.sign(&quote);
         Some(quote)
     }
 }
 
-/// The difference between what goes in and what comes out, in the token that goes in. Only between
-/// tokens of known price or of one symbol and scale is there such a number.
-fn fees(route: &Route, offer: &Offer) -> Vec<Fee> {
-    let (token_in, token_out) = (&route.token_in, &route.token_out);
-    let same = token_in.symbol == token_out.symbol && token_in.decimals == token_out.decimals;
-    let fee = |amount: U256, usd| Fee {
-        kind: FeeKind::Provider,
-        chain_id: token_in.chain_id,
-        token: token_in.address,
-        amount: amount.into(),
-        usd,
-        included: true,
-    };
-    if same {
-        let amount = offer.amount_in.saturating_sub(offer.amount_out);
-        return vec![fee(amount, token_in.usd(amount))];
-    }
-    match (token_in.usd(offer.amount_in), token_out.usd(offer.amount_out), token_in.micro_usd) {
-        (Some(paid), Some(got), Some(price)) if price > 0 => {
-            let usd = (paid - got).max(0.0);
-            let amount = usd * 1e6 / price as f64 * 10_f64.powi(i32::from(token_in.decimals));
-            vec![fee(U256::from(amount), Some(usd))]
+impl Checked {
+    /// How long it takes: what the provider says, corrected by how long its orders took.
+    fn time(&self) -> TimeEstimate {
+        let stated = self.offer.seconds;
+        match self.outcomes.measured_ratio() {
+            Some(ratio) => {
+                let seconds = (stated.max(1) as f64 * ratio).round().max(1.0) as u64;
+                TimeEstimate { seconds, basis: TimeBasis::Measured, stated }
+            }
+            None => TimeEstimate { seconds: stated, basis: TimeBasis::Provider, stated },
         }
-        _ => Vec::new(),
     }
 }
 

@@ -68,30 +68,37 @@ pub async fn ask(
     patience: Patience,
     mut heard: impl FnMut(&Answer),
 ) -> Vec<Answer> {
-    let start = Instant::now();
+    let (start, fingerprint) = (Instant::now(), route.fingerprint());
     let entries: Vec<&Entry> = providers.iter().collect();
     let mut answers: Vec<Option<Answer>> = Vec::with_capacity(entries.len());
     let mut attempts: Vec<Option<Attempt<'_>>> = Vec::with_capacity(entries.len());
     let asking = FuturesUnordered::new();
     for (index, entry) in entries.iter().enumerate() {
-        let leave = entry.unasked(route).map_or_else(|| entry.attempt(), Err);
-        let (attempt, refused) = match leave {
-            Ok(attempt) => {
-                let offers = entry.provider.offers(route, patience.deadline);
-                asking.push(async move { (index, offers.await) });
-                (Some(attempt), None)
-            }
-            Err(decline) => (None, Some(answer(entry, Err(decline), Duration::ZERO))),
+        let known = match entry.unasked(route) {
+            Some(decline) => Some(Err(decline)),
+            None => entry.kept(&fingerprint, start).map(Ok),
         };
-        if let Some(refused) = &refused {
-            heard(refused);
+        let (attempt, outcome) = match known {
+            Some(outcome) => (None, Some(outcome)),
+            None => match entry.attempt() {
+                Ok(attempt) => {
+                    let offers = entry.provider.offers(route, patience.deadline);
+                    asking.push(async move { (index, offers.await) });
+                    (Some(attempt), None)
+                }
+                Err(decline) => (None, Some(Err(decline))),
+            },
+        };
+        let known = outcome.map(|outcome| answer(entry, outcome, Duration::ZERO));
+        if let Some(known) = &known {
+            heard(known);
         }
         attempts.push(attempt);
-        answers.push(refused);
+        answers.push(known);
     }
 
     let mut asking = pin!(asking);
-    let mut offering = 0;
+    let mut offering = answers.iter().flatten().filter(|answer| answer.outcome.is_ok()).count();
     loop {
         let until = patience.enough_at(offering).unwrap_or(patience.deadline);
         let wait = tokio::time::sleep_until((start + until).into());
@@ -106,7 +113,10 @@ pub async fn ask(
         {
             attempt.succeeded();
         }
-        offering += usize::from(outcome.is_ok());
+        if let Ok(offers) = &outcome {
+            offering += 1;
+            entry.keep(fingerprint, offers, start);
+        }
         let answer = answer(entry, outcome, start.elapsed());
         heard(&answer);
         if let Some(slot) = answers.get_mut(index) {

@@ -6,9 +6,12 @@
 mod assembly;
 mod engine;
 mod fan_out;
+mod fees;
+mod origin;
 mod ranking;
 mod route;
 mod sanity;
+mod signing;
 mod token;
 
 pub use assembly::{Account, Assembly};
@@ -17,4 +20,5 @@ pub use fan_out::{Answer, Patience, ask};
 pub use ranking::{Candidate, Weights, score, security_strength};
 pub use route::{InvalidField, Route};
 pub use sanity::{Limits, Sanity, Suspicion};
+pub use signing::SignedOrder;
 pub use token::{QuoteIds, RefusedQuote};

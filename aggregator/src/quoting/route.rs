@@ -1,6 +1,7 @@
 use alloy::primitives::{Address, U256};
 use api::aggregator::{AmountRequest, Call, Preference, QuoteRequest, Security};
 use protocol::ids::ChainId;
+use sha2::{Digest, Sha256};
 
 use crate::book::{Token, TokenBook};
 
@@ -38,6 +39,8 @@ pub struct Route {
     pub security: Option<Security>,
     /// How much less than quoted may arrive, in hundredths of a percent.
     pub slippage_bps: u16,
+    /// Sign an order instead of sending a transaction.
+    pub gasless: bool,
     /// What runs after the payment.
     pub calls: Vec<Call>,
     /// Only these providers; all when empty.
@@ -96,6 +99,13 @@ impl Route {
             let expected = format!("at most {MAX_PROVIDERS} names");
             return Err(InvalidField::new("providers", expected, request.providers.len()));
         }
+        if request.gasless && token_in.is_native() {
+            let given = "the native currency";
+            return Err(InvalidField::new("gasless", "a token as `origin_token`", given));
+        }
+        if request.gasless {
+            present("sender", request.sender)?;
+        }
         let recipient = present("recipient", request.recipient.or(request.sender))?;
         let refund_address = present("refund_address", request.refund_address.or(request.sender))?;
         Ok(Self {
@@ -110,9 +120,42 @@ impl Route {
             preference: request.preference,
             security: request.security,
             slippage_bps: request.slippage_bps,
+            gasless: request.gasless,
             calls: request.calls,
             providers: request.providers,
         })
+    }
+
+    /// Names everything that a provider's offer depends on: routes of one fingerprint get the same
+    /// offers. The sender and the preference are none of it.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        let (exact, amount) = match self.amount {
+            AmountRequest::ExactInput(amount) => (0_u8, amount),
+            AmountRequest::ExactOutput(amount) => (1, amount),
+        };
+        let security = match self.security {
+            None => 0_u8,
+            Some(Security::Instant) => 1,
+            Some(Security::Finalized) => 2,
+        };
+        hash.update(self.origin.0.to_be_bytes());
+        hash.update(self.destination.0.to_be_bytes());
+        for address in
+            [self.token_in.address, self.token_out.address, self.recipient, self.refund_address]
+        {
+            hash.update(address);
+        }
+        hash.update([exact, security, u8::from(self.gasless)]);
+        hash.update(amount.0.to_be_bytes::<32>());
+        hash.update(self.slippage_bps.to_be_bytes());
+        for call in &self.calls {
+            hash.update(call.target);
+            hash.update((call.data.len() as u64).to_be_bytes());
+            hash.update(&call.data);
+            hash.update(call.value.0.to_be_bytes::<32>());
+        }
+        hash.finalize().into()
     }
 
     /// The least that may arrive when `amount_out` was quoted. Exact outputs allow no less.
@@ -186,6 +229,7 @@ mod tests {
             preference: Preference::default(),
             security: None,
             slippage_bps: 50,
+            gasless: false,
             calls: Vec::new(),
             providers: Vec::new(),
         }
@@ -214,9 +258,28 @@ mod tests {
         assert_eq!(field_of(|r| r.slippage_bps = 5_001), "slippage_bps");
         assert_eq!(field_of(|r| r.sender = None), "recipient");
         assert_eq!(field_of(|r| r.refund_address = Some(Address::ZERO)), "refund_address");
+        assert_eq!(field_of(|r| (r.gasless, r.origin_token) = (true, Address::ZERO)), "gasless");
+        let nobody = |r: &mut QuoteRequest| {
+            (r.gasless, r.sender, r.recipient) = (true, None, Some(Address::repeat_byte(8)));
+        };
+        assert_eq!(field_of(nobody), "sender");
         let call = Call { target: Address::ZERO, data: vec![0; 9_000].into(), value: 0.into() };
         assert_eq!(field_of(|r| r.calls = vec![call.clone()]), "calls.data");
         assert_eq!(field_of(|r| r.calls = vec![call; 17]), "calls");
+    }
+
+    #[test]
+    fn a_fingerprint_tells_what_offers_depend_on() {
+        let of = |change: fn(&mut QuoteRequest)| {
+            let mut request = request();
+            change(&mut request);
+            Route::new(request, &book()).unwrap().fingerprint()
+        };
+        let plain = of(|_| ());
+        assert_eq!(of(|r| r.preference = Preference::Fastest), plain);
+        assert_ne!(of(|r| r.amount = AmountRequest::ExactOutput(Amount::from(1_000))), plain);
+        assert_ne!(of(|r| r.refund_address = Some(Address::repeat_byte(9))), plain);
+        assert_ne!(of(|r| r.security = Some(Security::Instant)), plain);
     }
 
     #[test]

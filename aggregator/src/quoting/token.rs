@@ -1,5 +1,8 @@
+use std::collections::BTreeMap;
+
 use api::aggregator::{Quote, Step};
 use hmac::{Hmac, Mac};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// Makes and checks quote ids.
@@ -83,6 +86,8 @@ fn payload_hash(quote: &Quote) -> [u8; 32] {
         hash.update(bytes);
     };
     field(quote.provider.as_bytes());
+    field(quote.solver.as_deref().unwrap_or_default().as_bytes());
+    field(&quote.time.stated.to_be_bytes());
     field(quote.order_id.unwrap_or_default().as_slice());
     for amount in [quote.amount_in, quote.amount_out, quote.min_amount_out] {
         field(&amount.0.to_be_bytes::<32>());
@@ -106,12 +111,31 @@ fn payload_hash(quote: &Quote) -> [u8; 32] {
             }
             Step::Signature(step) => {
                 field(b"signature");
-                field(step.typed_data.to_string().as_bytes());
+                field(canonical(&step.typed_data).as_bytes());
+                field(canonical(&step.context).as_bytes());
                 field(step.post.as_bytes());
             }
         }
     }
     hash.finalize().into()
+}
+
+/// JSON with sorted keys: what a client parses and writes again need not keep their order.
+fn canonical(value: &Value) -> String {
+    match value {
+        Value::Object(members) => {
+            let sorted: BTreeMap<_, _> = members.iter().collect();
+            let members: Vec<_> = sorted
+                .into_iter()
+                .map(|(key, value)| format!("{}:{}", Value::from(key.as_str()), canonical(value)))
+                .collect();
+            format!("{{{}}}", members.join(","))
+        }
+        Value::Array(items) => {
+            format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(","))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -125,18 +149,21 @@ mod tests {
         },
     };
 
+    use serde_json::json;
+
     use super::*;
 
     fn quote(ids: &QuoteIds) -> Quote {
         let mut quote = Quote {
             id: String::new(),
             provider: "metalayer".into(),
+            solver: Some("solver-1".into()),
             legs: Vec::new(),
             amount_in: Amount::from(100),
             amount_out: Amount::from(99),
             min_amount_out: Amount::from(99),
             fees: Vec::new(),
-            time: TimeEstimate { seconds: 3, basis: TimeBasis::Provider },
+            time: TimeEstimate { seconds: 3, basis: TimeBasis::Provider, stated: 3 },
             security: SecurityDescription {
                 tier: None,
                 validators: None,
@@ -165,7 +192,7 @@ mod tests {
                 liquidity: 1.0,
                 reputation: 1.0,
             },
-            cached: false,
+            cached: Vec::new(),
         };
         quote.id = ids.sign(&quote);
         quote
@@ -195,6 +222,7 @@ mod tests {
         assert_eq!(changed(|q| q.amount_out = Amount::from(98)), refused);
         assert_eq!(changed(|q| q.order_id = None), refused);
         assert_eq!(changed(|q| q.provider = "other".into()), refused);
+        assert_eq!(changed(|q| q.solver = None), refused);
         assert_eq!(changed(|q| q.steps.clear()), refused);
         assert_eq!(changed(|q| q.id = "v1.1000.zz".into()), refused);
         assert_eq!(changed(|q| q.id = String::new()), refused);
@@ -205,6 +233,14 @@ mod tests {
             }),
             refused
         );
+    }
+
+    #[test]
+    fn the_order_of_members_does_not_count() {
+        let (a, b) = (json!({ "a": [1, { "c": "x", "b": null }] }), json!({ "a": [1] }));
+        let turned = json!({ "a": [1, { "b": null, "c": "x" }] });
+        assert_eq!(canonical(&a), canonical(&turned));
+        assert_ne!(canonical(&a), canonical(&b));
     }
 
     #[test]

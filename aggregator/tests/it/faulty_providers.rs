@@ -7,7 +7,7 @@ use std::{
 use aggregator::{
     book::{Token, TokenBook},
     provider::{BreakerConfig, Provider, Providers},
-    quoting::{Assembly, Engine, EngineConfig, Patience, QuoteIds, Quoted, Route, Sanity},
+    quoting::{Engine, EngineConfig, Patience, QuoteIds, Quoted, Route, Sanity},
     reputation::Reputations,
 };
 use alloy::primitives::Address;
@@ -22,7 +22,7 @@ use crate::providers::{BRIDGE, Behaviour, CHAIN_A, CHAIN_B, Standin};
 const USDX: Address = Address::repeat_byte(0xaa);
 
 /// Long enough for a loaded machine, and far below a hanging provider.
-const PATIENCE: Patience = Patience {
+pub(crate) const PATIENCE: Patience = Patience {
     deadline: Duration::from_secs(10),
     enough: 1,
     enough_by: Duration::from_secs(5),
@@ -30,6 +30,16 @@ const PATIENCE: Patience = Patience {
 };
 
 fn engine(providers: Vec<Standin>, patience: Patience, breaker: BreakerConfig) -> Engine {
+    // Nothing is kept, so that every question is asked.
+    engine_keeping(providers, patience, breaker, Duration::ZERO)
+}
+
+pub(crate) fn engine_keeping(
+    providers: Vec<Standin>,
+    patience: Patience,
+    breaker: BreakerConfig,
+    keep: Duration,
+) -> Engine {
     let contracts = BTreeSet::from([(CHAIN_A, BRIDGE)]);
     let allowed_targets = providers
         .iter()
@@ -40,8 +50,8 @@ fn engine(providers: Vec<Standin>, patience: Patience, breaker: BreakerConfig) -
         .into_iter()
         .map(|standin| Arc::new(standin.into_provider()) as Arc<dyn Provider>)
         .collect();
-    let config = EngineConfig { patience, sanity, assembly: Assembly::default() };
-    let providers = Providers::new(providers, breaker).unwrap();
+    let config = EngineConfig { patience, sanity, ..EngineConfig::default() };
+    let providers = Providers::new(providers, breaker, keep).unwrap();
     let ids = QuoteIds::new(*b"a key of thirty-two characters!!");
     Engine::new(
         config,
@@ -53,7 +63,7 @@ fn engine(providers: Vec<Standin>, patience: Patience, breaker: BreakerConfig) -
     )
 }
 
-fn route() -> Route {
+pub(crate) fn route() -> Route {
     let token = |chain_id| Token {
         chain_id,
         address: USDX,
@@ -73,6 +83,7 @@ fn route() -> Route {
         preference: Preference::Cheapest,
         security: None,
         slippage_bps: 50,
+        gasless: false,
         calls: Vec::new(),
         providers: Vec::new(),
     };

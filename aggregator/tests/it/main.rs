@@ -1,6 +1,14 @@
-//! The aggregator against providers that misbehave in every way there is.
+//! The aggregator over chains, databases, providers and receivers that behave in every way there is.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod caching;
+mod databases;
 mod faulty_providers;
+mod instances;
+mod openapi;
+mod opening;
 mod providers;
+mod reputation;
+mod system;
+mod webhooks;

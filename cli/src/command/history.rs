@@ -2,7 +2,6 @@ use std::process::ExitCode;
 
 use alloy::primitives::Address;
 
-use super::send::state_name;
 use crate::{
     Output,
     output::{self, Table},
@@ -37,7 +36,7 @@ impl History {
         for order in &page.orders {
             table.row([
                 order.id.to_string(),
-                state_name(order.state).to_owned(),
+                order.state.name().to_owned(),
                 order.origin_chain_id.to_string(),
                 order.destination_chain_id.to_string(),
                 output::time(order.created_at),

@@ -244,7 +244,7 @@ impl Follow {
             Output::remark(format_args!(
                 "{:>6.1} s  {:<10} {chain}  {transaction}",
                 self.begun.elapsed().as_secs_f64(),
-                state_name(event.state),
+                event.state.name(),
             ));
         }
         self.shown = order.events.len();
@@ -258,22 +258,6 @@ pub(super) const fn security_name(security: Security) -> &'static str {
     match security {
         Security::Instant => "instant",
         Security::Finalized => "finalized",
-    }
-}
-
-/// The state's name on the wire.
-pub(super) const fn state_name(state: OrderState) -> &'static str {
-    match state {
-        OrderState::Pending => "pending",
-        OrderState::Published => "published",
-        OrderState::Funded => "funded",
-        OrderState::Filled => "filled",
-        OrderState::Proving => "proving",
-        OrderState::Proven => "proven",
-        OrderState::Settled => "settled",
-        OrderState::Refundable => "refundable",
-        OrderState::Refunded => "refunded",
-        OrderState::Failed => "failed",
     }
 }
 

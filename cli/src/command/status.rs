@@ -4,7 +4,6 @@ use alloy::primitives::B256;
 use api::aggregator::Order;
 use eyre::{OptionExt, bail};
 
-use super::send::state_name;
 use crate::{
     Output,
     output::{self, Table},
@@ -45,7 +44,7 @@ fn describe(order: &Order) -> String {
         let shown = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
         let removed = if event.removed { " (taken back)" } else { "" };
         table.row([
-            format!("{}{removed}", state_name(event.state)),
+            format!("{}{removed}", event.state.name()),
             shown(event.chain_id.map(|id| id.to_string())),
             shown(event.block_number.map(|number| number.to_string())),
             output::time(event.at),
@@ -55,7 +54,7 @@ fn describe(order: &Order) -> String {
     format!(
         "order {} is {}: chain {} to chain {}\n{table}",
         order.id,
-        state_name(order.state),
+        order.state.name(),
         order.origin_chain_id,
         order.destination_chain_id
     )

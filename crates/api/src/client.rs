@@ -1,13 +1,14 @@
 use std::time::Duration;
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, Bytes};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 use url::Url;
 
 use crate::aggregator::{
-    ChainsResponse, ErrorBody, ErrorDetail, Order, OrdersResponse, ProvidersResponse, Quote,
-    QuoteRequest, QuoteResponse, SubmitOrder, SubmitOrderResponse, TokensResponse,
+    ChainsResponse, DeliveriesResponse, DeliveryState, ErrorBody, ErrorDetail, Order,
+    OrdersResponse, ProvidersResponse, Quote, QuoteRequest, QuoteResponse, RegisterWebhook,
+    RegisteredWebhook, SubmitOrder, SubmitOrderResponse, TokensResponse, WebhooksResponse,
 };
 
 /// How long an answer may take: the longest patience an aggregator is usually configured with, many
@@ -78,7 +79,57 @@ impl Client {
         quote: Quote,
         transaction: Option<B256>,
     ) -> Result<SubmitOrderResponse, ClientError> {
-        self.post("v1/orders", &SubmitOrder { quote, transaction }).await
+        self.post("v1/orders", &SubmitOrder { quote, transaction, signature: None }).await
+    }
+
+    /// `POST /v1/orders`: hands over what the quote's signature step asked for.
+    pub async fn submit_signed(
+        &self,
+        quote: Quote,
+        signature: Bytes,
+    ) -> Result<SubmitOrderResponse, ClientError> {
+        let signature = Some(signature);
+        self.post("v1/orders", &SubmitOrder { quote, transaction: None, signature }).await
+    }
+
+    /// `POST /v1/webhooks`: tells a URL of every change of an order's state.
+    pub async fn register_webhook(
+        &self,
+        webhook: &RegisterWebhook,
+    ) -> Result<RegisteredWebhook, ClientError> {
+        self.post("v1/webhooks", webhook).await
+    }
+
+    /// `GET /v1/webhooks`.
+    pub async fn webhooks(&self) -> Result<WebhooksResponse, ClientError> {
+        self.get("v1/webhooks").await
+    }
+
+    /// `DELETE /v1/webhooks/{id}`; what is still to be delivered is dropped.
+    pub async fn remove_webhook(&self, id: &str) -> Result<(), ClientError> {
+        let path = format!("v1/webhooks/{id}");
+        done(self.request(Method::DELETE, &path)?.send().await?).await
+    }
+
+    /// `GET /v1/webhooks/{id}/deliveries`, those in one state when it is given.
+    pub async fn deliveries(
+        &self,
+        id: &str,
+        state: Option<DeliveryState>,
+    ) -> Result<DeliveriesResponse, ClientError> {
+        let state = match state {
+            None => "",
+            Some(DeliveryState::Pending) => "?state=pending",
+            Some(DeliveryState::Delivered) => "?state=delivered",
+            Some(DeliveryState::Dead) => "?state=dead",
+        };
+        self.get(&format!("v1/webhooks/{id}/deliveries{state}")).await
+    }
+
+    /// `POST /v1/webhooks/{id}/deliveries/{delivery}/replay`: tries it again from the start.
+    pub async fn replay(&self, id: &str, delivery: &str) -> Result<(), ClientError> {
+        let path = format!("v1/webhooks/{id}/deliveries/{delivery}/replay");
+        done(self.request(Method::POST, &path)?.send().await?).await
     }
 
     /// `GET /v1/orders/{id}`; `None` when the aggregator has not seen it.
@@ -146,9 +197,18 @@ impl Client {
 }
 
 async fn answer<T: DeserializeOwned>(response: Response) -> Result<T, ClientError> {
+    Ok(accepted(response).await?.json().await?)
+}
+
+/// For answers without a body.
+async fn done(response: Response) -> Result<(), ClientError> {
+    accepted(response).await.map(drop)
+}
+
+async fn accepted(response: Response) -> Result<Response, ClientError> {
     let status = response.status();
     if status.is_success() {
-        return Ok(response.json().await?);
+        return Ok(response);
     }
     let ErrorBody { error: detail } = response.json().await?;
     Err(ClientError::Refused { status, detail })

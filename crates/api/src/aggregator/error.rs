@@ -42,6 +42,12 @@ pub enum ErrorCode {
     QuoteChanged,
     /// The quote has expired.
     QuoteExpired,
+    /// The transaction is not the quote's.
+    TransactionMismatch,
+    /// The origin does not know the transaction yet: wait as `Retry-After` says.
+    TransactionUnknown,
+    /// The solver refuses the signed order.
+    OrderRefused,
     /// Too many requests: wait as `Retry-After` says.
     RateLimited,
     /// Too many requests at once: wait as `Retry-After` says.

@@ -4,6 +4,7 @@ mod catalog;
 mod error;
 mod order;
 mod quote;
+mod webhook;
 
 pub use catalog::{
     Chain, ChainsResponse, Provider, ProvidersResponse, Reputation, Token, TokensResponse,
@@ -11,7 +12,11 @@ pub use catalog::{
 pub use error::{ErrorBody, ErrorCode, ErrorDetail};
 pub use order::{Order, OrderEvent, OrderState, OrdersResponse, SubmitOrder, SubmitOrderResponse};
 pub use quote::{
-    AmountRequest, Call, Check, Fee, FeeKind, Leg, Liquidity, Preference, Quote, QuoteRequest,
-    QuoteResponse, Score, Security, SecurityDescription, SignatureStep, Simulation, Step,
-    TimeBasis, TimeEstimate, TransactionStep, Unavailable, UnavailableReason,
+    AmountRequest, Cached, CachedPart, Call, Check, Fee, FeeKind, Leg, Liquidity, Preference,
+    Quote, QuoteRequest, QuoteResponse, Score, Security, SecurityDescription, SignatureStep,
+    Simulation, Step, TimeBasis, TimeEstimate, TransactionStep, Unavailable, UnavailableReason,
+};
+pub use webhook::{
+    DeliveriesResponse, Delivery, DeliveryState, RegisterWebhook, RegisteredWebhook, Webhook,
+    WebhookEvent, WebhooksResponse,
 };

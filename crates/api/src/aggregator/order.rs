@@ -1,4 +1,4 @@
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, Bytes};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -28,6 +28,43 @@ pub enum OrderState {
     Refunded,
     /// It cannot succeed any more.
     Failed,
+}
+
+impl OrderState {
+    /// Every state, in the order of an order's life.
+    pub const ALL: [Self; 10] = [
+        Self::Pending,
+        Self::Published,
+        Self::Funded,
+        Self::Filled,
+        Self::Proving,
+        Self::Proven,
+        Self::Settled,
+        Self::Refundable,
+        Self::Refunded,
+        Self::Failed,
+    ];
+
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Published => "published",
+            Self::Funded => "funded",
+            Self::Filled => "filled",
+            Self::Proving => "proving",
+            Self::Proven => "proven",
+            Self::Settled => "settled",
+            Self::Refundable => "refundable",
+            Self::Refunded => "refunded",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The state of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
 }
 
 /// An order with its history.
@@ -102,12 +139,15 @@ pub struct OrdersResponse {
 #[serde(deny_unknown_fields)]
 pub struct SubmitOrder {
     /// The quote as it was received.
-    #[schema(value_type = Object)]
     pub quote: super::Quote,
-    /// The origin transaction, when it was sent already.
+    /// The origin transaction, when it was sent already. It must be the quote's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub transaction: Option<B256>,
+    /// What the quote's signature step asked for: the order goes to the solver that quoted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub signature: Option<Bytes>,
 }
 
 /// The order that was opened.

@@ -44,6 +44,10 @@ pub struct QuoteRequest {
     #[serde(default = "default_slippage_bps")]
     #[schema(maximum = 5000)]
     pub slippage_bps: u16,
+    /// Sign an order instead of sending a transaction: a solver opens it and pays the origin's gas.
+    /// For token inputs, with a `sender`.
+    #[serde(default)]
+    pub gasless: bool,
     /// Calls run on the destination after the payment, all or none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 16)]
@@ -127,6 +131,9 @@ pub struct Quote {
     pub id: String,
     /// Who quotes.
     pub provider: String,
+    /// Which of the provider's solvers made the offer, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub solver: Option<String>,
     /// The parts of the way, in order.
     pub legs: Vec<Leg>,
     /// What the sender spends of the origin token.
@@ -153,8 +160,32 @@ pub struct Quote {
     pub steps: Vec<Step>,
     /// Why the quote stands where it does.
     pub score: Score,
-    /// Whether the provider's answer came from the cache.
-    pub cached: bool,
+    /// What of it comes from a cache, and how old that is; empty when all of it is fresh.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cached: Vec<Cached>,
+}
+
+/// Something that was not asked anew for this quote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Cached {
+    /// What.
+    pub part: CachedPart,
+    /// Milliseconds since it was asked.
+    pub age_ms: u64,
+    /// Milliseconds after which it is asked anew.
+    pub lifetime_ms: u64,
+}
+
+/// A part of a quote that may come from a cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CachedPart {
+    /// The provider's offer.
+    Offer,
+    /// The origin's gas price.
+    GasPrice,
+    /// The sender's balance and allowance.
+    Account,
 }
 
 /// One part of the way.
@@ -201,7 +232,7 @@ pub struct Fee {
 pub enum FeeKind {
     /// The solver's margin, gas and messaging, in one sum.
     Solver,
-    /// Gas of the transaction that the sender signs.
+    /// Gas of the transactions that the sender signs, at the origin's price of the moment.
     OriginGas,
     /// The provider's own fee.
     Provider,
@@ -214,6 +245,8 @@ pub struct TimeEstimate {
     pub seconds: u64,
     /// Where the figure comes from.
     pub basis: TimeBasis,
+    /// What the provider itself says, in seconds.
+    pub stated: u64,
 }
 
 /// Where a time estimate comes from.
@@ -222,7 +255,7 @@ pub struct TimeEstimate {
 pub enum TimeBasis {
     /// The provider's own word.
     Provider,
-    /// Measured fills of this provider.
+    /// The provider's word, corrected by how long its finished orders took.
     Measured,
 }
 
@@ -297,7 +330,10 @@ pub struct SignatureStep {
     /// EIP-712 typed data as wallets take it (`eth_signTypedData_v4`).
     #[schema(value_type = Object)]
     pub typed_data: serde_json::Value,
-    /// Path of this API to `POST` `{"quote_id", "signature"}` to.
+    /// What belongs to the typed data and goes back with the quote, as it is.
+    #[schema(value_type = Object)]
+    pub context: serde_json::Value,
+    /// Path of this API to `POST` the whole quote and the signature to, as `{"quote", "signature"}`.
     pub post: String,
     /// Where to see that it worked.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,27 +1,18 @@
+//! What is known of orders, in SQL.
+
+mod read;
+mod schema;
+
+use std::time::Duration;
+
 use alloy::primitives::{Address, B256, U256};
-use api::aggregator::{Order, OrderEvent, OrderState};
+use api::aggregator::OrderState;
 use chain::db::{self, Db, RowExt, Tx, int};
 use protocol::ids::{ChainId, IntentHash};
-use sqlx::Row;
 
-use super::{Fact, derive};
-
-const MIGRATIONS: &[&str] = &["\
-CREATE TABLE orders (
-    id BLOB NOT NULL PRIMARY KEY, origin BIGINT NOT NULL, destination BIGINT NOT NULL,
-    provider TEXT, estimated BIGINT, creator BLOB, deadline BIGINT, reward_native BLOB,
-    announced BIGINT NOT NULL, transaction_hash BLOB, expires BIGINT, outcome TEXT,
-    created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL);
-CREATE INDEX orders_by_creator ON orders (creator, created_at);
-CREATE INDEX orders_by_transaction ON orders (transaction_hash);
-CREATE TABLE order_events (
-    order_id BLOB NOT NULL, chain_id BIGINT NOT NULL, block_number BIGINT NOT NULL,
-    block_hash BLOB NOT NULL, log_index BIGINT NOT NULL, transaction_hash BLOB NOT NULL,
-    fact TEXT NOT NULL, at BIGINT NOT NULL, removed BIGINT NOT NULL,
-    PRIMARY KEY (chain_id, block_hash, log_index));
-CREATE INDEX order_events_by_order ON order_events (order_id);
-CREATE INDEX order_events_by_transaction ON order_events (transaction_hash);
-CREATE TABLE chain_clocks (chain_id BIGINT NOT NULL PRIMARY KEY, at BIGINT NOT NULL)"];
+use self::{read::read, schema::MIGRATIONS};
+use super::Fact;
+use crate::webhooks;
 
 /// Orders and what the chains say of them.
 #[derive(Clone, Debug)]
@@ -43,6 +34,17 @@ pub enum StoreError {
         /// The name.
         name: String,
     },
+    /// A state of an unknown name.
+    #[error("order {order} has a state {name:?} that this version does not know")]
+    UnknownState {
+        /// The order.
+        order: B256,
+        /// The name.
+        name: String,
+    },
+    /// An event cannot be written as JSON.
+    #[error("an event cannot be written: {0}")]
+    Unwritable(serde_json::Error),
 }
 
 impl From<sqlx::Error> for StoreError {
@@ -133,13 +135,14 @@ impl Orders {
     }
 
     /// Keeps an order that was announced; again changes only the transaction.
-    pub async fn announce(&self, order: &Announced, now: u64) -> Result<(), StoreError> {
+    pub async fn announce(&self, order: &Announced, now: Duration) -> Result<(), StoreError> {
+        let mut tx = self.db.begin().await?;
         sqlx::query(
             "INSERT INTO orders (id, origin, destination, provider, estimated, announced, \
              transaction_hash, expires, created_at, updated_at) \
              VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $8, $8) \
              ON CONFLICT (id) DO UPDATE SET provider = excluded.provider, announced = 1, \
-             estimated = excluded.estimated, \
+             estimated = excluded.estimated, failure = NULL, \
              transaction_hash = COALESCE(excluded.transaction_hash, orders.transaction_hash)",
         )
         .bind(order.id.to_vec())
@@ -149,10 +152,29 @@ impl Orders {
         .bind(int(order.estimated))
         .bind(order.transaction.map(|hash| hash.to_vec()))
         .bind(int(order.expires))
-        .bind(int(now))
-        .execute(self.db.pool())
+        .bind(int(now.as_secs()))
+        .execute(&mut *tx)
         .await?;
-        Ok(())
+        self.refresh(&mut tx, [order.id], now).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Writes down why nothing will come of an order that no chain has seen.
+    pub async fn fail(
+        &self,
+        id: IntentHash,
+        reason: &str,
+        now: Duration,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.db.begin().await?;
+        sqlx::query("UPDATE orders SET failure = $2, updated_at = $3 WHERE id = $1")
+            .bind(id.to_vec())
+            .bind(reason)
+            .bind(int(now.as_secs()))
+            .execute(&mut *tx)
+            .await?;
+        self.refresh(&mut tx, [id], now).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Keeps what a publication says; the first one of an order counts, the others say the same.
@@ -199,11 +221,6 @@ impl Orders {
         .bind(int(sighting.at))
         .execute(&mut **tx)
         .await?;
-        sqlx::query("UPDATE orders SET updated_at = $1 WHERE id = $2 AND updated_at < $1")
-            .bind(int(sighting.at))
-            .bind(sighting.id.to_vec())
-            .execute(&mut **tx)
-            .await?;
         Ok(())
     }
 
@@ -238,117 +255,70 @@ impl Orders {
         Ok(())
     }
 
-    /// The order, or `None`.
-    pub async fn get(&self, id: IntentHash, now: u64) -> Result<Option<Order>, StoreError> {
-        let row = sqlx::query("SELECT * FROM orders WHERE id = $1")
-            .bind(id.to_vec())
-            .fetch_optional(self.db.pool())
+    /// Brings the kept state of orders up to what their facts say, and writes down in the same
+    /// transaction whom that is to be told. Orders whose publication was not seen yet are left.
+    ///
+    /// Rows are locked in the order of their ids, so that two instances cannot wait for each other.
+    pub async fn refresh(
+        &self,
+        tx: &mut Tx,
+        ids: impl IntoIterator<Item = IntentHash>,
+        now: Duration,
+    ) -> Result<Vec<IntentHash>, StoreError> {
+        let mut ids: Vec<_> = ids.into_iter().collect();
+        ids.sort_unstable();
+        ids.dedup();
+        for id in &ids {
+            let row = sqlx::query("UPDATE orders SET changed = $2 WHERE id = $1 RETURNING *")
+                .bind(id.to_vec())
+                .bind(millis(now))
+                .fetch_optional(&mut **tx)
+                .await?;
+            let Some(row) = row else { continue };
+            let kept = row.opt_text("state")?;
+            let order = read(tx, &row, now.as_secs()).await?;
+            if kept.as_deref() == Some(order.state.name()) {
+                continue;
+            }
+            sqlx::query("UPDATE orders SET state = $2 WHERE id = $1")
+                .bind(id.to_vec())
+                .bind(order.state.name())
+                .execute(&mut **tx)
+                .await?;
+            webhooks::enqueue(tx, &order, now).await?;
+        }
+        Ok(ids)
+    }
+
+    /// Orders whose state time alone has changed: their quote expired unsent, or their deadline
+    /// passed.
+    pub async fn overdue(&self, now: u64) -> Result<Vec<IntentHash>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT o.id AS id FROM orders o LEFT JOIN chain_clocks c ON c.chain_id = o.origin \
+             WHERE (o.state = $1 AND o.expires <= $2) \
+             OR (o.state IN ($3, $4) AND o.deadline <= c.at) LIMIT 256",
+        )
+        .bind(OrderState::Pending.name())
+        .bind(int(now))
+        .bind(OrderState::Published.name())
+        .bind(OrderState::Funded.name())
+        .fetch_all(self.db.pool())
+        .await?;
+        rows.iter().map(|row| Ok(row.b256("id")?.into())).collect()
+    }
+
+    /// Orders that any instance changed at or after this time, with the time of the change in
+    /// milliseconds.
+    pub async fn changed_since(&self, at: Duration) -> Result<Vec<(IntentHash, u64)>, StoreError> {
+        let rows = sqlx::query("SELECT id, changed FROM orders WHERE changed >= $1")
+            .bind(millis(at))
+            .fetch_all(self.db.pool())
             .await?;
-        match row {
-            Some(row) => Ok(Some(self.read(&row, now).await?)),
-            None => Ok(None),
-        }
+        rows.iter().map(|row| Ok((row.b256("id")?.into(), row.u64("changed")?))).collect()
     }
+}
 
-    /// The orders that a transaction took part in, on either chain.
-    pub async fn by_transaction(&self, hash: B256, now: u64) -> Result<Vec<Order>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT * FROM orders WHERE transaction_hash = $1 OR id IN \
-             (SELECT order_id FROM order_events WHERE transaction_hash = $1) ORDER BY id LIMIT 256",
-        )
-        .bind(hash.to_vec())
-        .fetch_all(self.db.pool())
-        .await?;
-        self.read_all(&rows, now).await
-    }
-
-    /// A page of a creator's orders, newest first.
-    pub async fn page(&self, page: Page, now: u64) -> Result<Vec<Order>, StoreError> {
-        let (at, id) = page.before.unwrap_or((u64::MAX, B256::repeat_byte(0xff)));
-        let rows = sqlx::query(
-            "SELECT * FROM orders WHERE creator = $1 \
-             AND (created_at < $2 OR (created_at = $2 AND id < $3)) \
-             ORDER BY created_at DESC, id DESC LIMIT $4",
-        )
-        .bind(page.creator.to_vec())
-        .bind(int(at))
-        .bind(id.to_vec())
-        .bind(i64::from(page.limit))
-        .fetch_all(self.db.pool())
-        .await?;
-        self.read_all(&rows, now).await
-    }
-
-    async fn read_all(&self, rows: &[db::AnyRow], now: u64) -> Result<Vec<Order>, StoreError> {
-        let mut orders = Vec::with_capacity(rows.len());
-        for row in rows {
-            orders.push(self.read(row, now).await?);
-        }
-        Ok(orders)
-    }
-
-    async fn read(&self, row: &db::AnyRow, now: u64) -> Result<Order, StoreError> {
-        let (id, origin) = (row.b256("id")?, row.u64("origin")?);
-        let (events, facts) = self.events(id).await?;
-        let deadline = row.opt_u64("deadline")?;
-        let clock = sqlx::query("SELECT at FROM chain_clocks WHERE chain_id = $1")
-            .bind(int(origin))
-            .fetch_optional(self.db.pool())
-            .await?;
-        let origin_time = clock.map(|row| row.u64("at")).transpose()?;
-        let past_deadline =
-            matches!((deadline, origin_time), (Some(deadline), Some(at)) if at >= deadline);
-        let mut state = derive(&facts, past_deadline);
-        let expires = row.opt_u64("expires")?;
-        let unsent = state == OrderState::Pending && expires.is_some_and(|expires| expires <= now);
-        if unsent {
-            state = OrderState::Failed;
-        }
-        let creator: Option<Vec<u8>> = row.try_get("creator")?;
-        let reward: Option<Vec<u8>> = row.try_get("reward_native")?;
-        Ok(Order {
-            id,
-            state,
-            failure: unsent
-                .then(|| "no origin transaction was seen before the quote expired".into()),
-            provider: row.opt_text("provider")?,
-            creator: creator.map(|bytes| Address::from_slice(&bytes)),
-            origin_chain_id: origin,
-            destination_chain_id: row.u64("destination")?,
-            deadline,
-            reward_native: reward.and_then(|bytes| U256::try_from_be_slice(&bytes)).map(Into::into),
-            created_at: row.u64("created_at")?,
-            updated_at: row.u64("updated_at")?,
-            events,
-        })
-    }
-
-    /// Every event of an order, and the facts that count. Times order events across chains; within
-    /// one second the order of an order's life decides.
-    async fn events(&self, id: B256) -> Result<(Vec<OrderEvent>, Vec<Fact>), StoreError> {
-        let rows = sqlx::query(
-            "SELECT * FROM order_events WHERE order_id = $1 ORDER BY at, block_number, log_index",
-        )
-        .bind(id.to_vec())
-        .fetch_all(self.db.pool())
-        .await?;
-        let mut seen = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let name = row.text("fact")?;
-            let fact = Fact::named(&name).ok_or(StoreError::UnknownFact { order: id, name })?;
-            let event = OrderEvent {
-                state: fact.state(),
-                chain_id: Some(row.u64("chain_id")?),
-                block_number: Some(row.u64("block_number")?),
-                transaction: Some(row.b256("transaction_hash")?),
-                at: row.u64("at")?,
-                removed: row.u64("removed")? != 0,
-            };
-            seen.push((fact, event));
-        }
-        seen.sort_by_key(|(fact, event)| (event.at, *fact));
-        let facts =
-            seen.iter().filter(|(_, event)| !event.removed).map(|(fact, _)| *fact).collect();
-        Ok((seen.into_iter().map(|(_, event)| event).collect(), facts))
-    }
+/// A time as it is stored where seconds are too coarse.
+pub(crate) fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
