@@ -1,9 +1,10 @@
 //! People who move money.
 
 use alloy::{
-    primitives::{Address, B256, U256},
+    dyn_abi::TypedData,
+    primitives::{Address, B256, Bytes, U256},
     rpc::types::{BlockId, Filter, TransactionReceipt},
-    signers::local::PrivateKeySigner,
+    signers::{SignerSync, local::PrivateKeySigner},
     sol_types::{SolCall, SolEvent},
 };
 use api::aggregator::{
@@ -14,7 +15,7 @@ use cli::{
     refund::refund,
     wallet::{Call, Wallet},
 };
-use eyre::{OptionExt, bail, ensure};
+use eyre::{OptionExt, ensure};
 use protocol::abi::{
     erc20,
     intent::{Call as RouteCall, Intent, Reward, Route},
@@ -37,6 +38,7 @@ pub struct Transfer<'a> {
     amount: U256,
     is_token: bool,
     security: Security,
+    is_gasless: bool,
     recipient: Address,
 }
 
@@ -84,7 +86,8 @@ impl<'a> Actor<'a> {
         // An account that nobody else uses, so that its balance tells what arrived.
         let recipient = Address::from_word(B256::random());
         let actor = self.clone();
-        Transfer { actor, amount, is_token, security: Security::Instant, recipient }
+        let security = Security::Instant;
+        Transfer { actor, amount, is_token, security, is_gasless: false, recipient }
     }
 
     /// Publishes an intent that no solver was asked about: `reward` wei for `amount` wei at the
@@ -148,6 +151,13 @@ impl<'a> Transfer<'a> {
         self
     }
 
+    /// Signs an order instead of sending a transaction, once the token is approved.
+    #[must_use]
+    pub const fn gasless(mut self) -> Self {
+        self.is_gasless = true;
+        self
+    }
+
     /// Asks for quotes, takes the best, signs and sends its steps.
     ///
     /// # Errors
@@ -172,7 +182,7 @@ impl<'a> Transfer<'a> {
             preference: Preference::Recommended,
             security: Some(self.security),
             slippage_bps: 50,
-            gasless: false,
+            gasless: self.is_gasless,
             calls: Vec::new(),
             providers: Vec::new(),
         };
@@ -183,14 +193,26 @@ impl<'a> Transfer<'a> {
         .await?;
         let balance_before = balance(world, token_out, self.recipient).await?;
         let wallet = self.actor.wallet(self.actor.world.origin())?;
-        let mut transaction = None;
+        let (mut transaction, mut signature) = (None, None);
         for step in &quote.steps {
-            let Step::Transaction(step) = step else { bail!("expected transactions only") };
-            let call =
-                Call { to: step.to, data: step.data.clone(), value: step.value.0, gas_limit: None };
-            transaction = Some(wallet.send(call).await?.transaction_hash);
+            match step {
+                Step::Transaction(step) => {
+                    let (to, data, value) = (step.to, step.data.clone(), step.value.0);
+                    let call = Call { to, data, value, gas_limit: None };
+                    transaction = Some(wallet.send(call).await?.transaction_hash);
+                }
+                Step::Signature(step) => {
+                    let data: TypedData = serde_json::from_value(step.typed_data.clone())?;
+                    let signed = self.actor.signer.sign_dynamic_typed_data_sync(&data)?;
+                    signature = Some(Bytes::from(signed.as_bytes()));
+                }
+            }
         }
-        let id = api.submit(quote.clone(), transaction).await?.id;
+        let submitted = match signature {
+            Some(signature) => api.submit_signed(quote.clone(), signature).await?,
+            None => api.submit(quote.clone(), transaction).await?,
+        };
+        let id = submitted.id;
         Ok(Bridged {
             world,
             id,

@@ -30,14 +30,21 @@ pub fn folder() -> PathBuf {
 /// # Errors
 /// When npm is missing or fails, with what it printed.
 pub fn node_modules() -> io::Result<PathBuf> {
-    let folder = folder();
+    install(&folder())
+}
+
+/// The installed `node_modules` of a folder with a `package-lock.json`, as [`node_modules`].
+///
+/// # Errors
+/// As [`node_modules`].
+pub fn install(folder: &Path) -> io::Result<PathBuf> {
     let modules = folder.join("node_modules");
     let lock = File::create(folder.join(".install.lock"))?;
     lock.lock()?;
-    if !is_current(&folder, &modules) {
+    if !is_current(folder, &modules) {
         let output = Command::new("npm")
             .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix"])
-            .arg(&folder)
+            .arg(folder)
             .output()
             .map_err(|error| io::Error::other(format!("cannot run npm: {error}")))?;
         if !output.status.success() {

@@ -225,8 +225,16 @@ impl World {
     /// # Errors
     /// No aggregator runs.
     pub fn api(&self) -> eyre::Result<Client> {
+        Ok(Client::new(self.api_url()?)?)
+    }
+
+    /// Where the aggregator answers.
+    ///
+    /// # Errors
+    /// No aggregator runs.
+    pub fn api_url(&self) -> eyre::Result<Url> {
         let aggregator = self.aggregator.as_ref().ok_or_eyre("no aggregator runs")?;
-        Ok(Client::new(format!("http://{}", aggregator.address()).parse()?)?)
+        Ok(format!("http://{}", aggregator.address()).parse()?)
     }
 
     /// Somebody with money on every chain, counted from 0.

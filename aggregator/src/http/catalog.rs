@@ -52,6 +52,7 @@ pub(super) async fn tokens(State(app): State<App>) -> Json<TokensResponse> {
 )]
 pub(super) async fn providers(State(app): State<App>) -> Json<ProvidersResponse> {
     let now = app.clock.unix();
+    let limits = app.engine.limits();
     let providers = app
         .engine
         .providers()
@@ -71,6 +72,7 @@ pub(super) async fn providers(State(app): State<App>) -> Json<ProvidersResponse>
                     failures: outcomes.failures,
                     time_ratio: outcomes.time_ratio(),
                 },
+                limits,
             }
         })
         .collect();

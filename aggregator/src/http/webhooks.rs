@@ -115,7 +115,7 @@ pub(super) async fn replay(
     PathParam((id, delivery)): PathParam<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
     require(&app, &id, &caller).await?;
-    if app.hooks.replay(&id, &delivery, app.clock.since_epoch()).await? {
+    if is_id(&delivery) && app.hooks.replay(&id, &delivery, app.clock.since_epoch()).await? {
         Ok(StatusCode::ACCEPTED)
     } else {
         Err(missing("delivery"))
@@ -124,7 +124,12 @@ pub(super) async fn replay(
 
 /// Whether the webhook is the caller's; another's is not there at all.
 async fn require(app: &App, id: &str, Caller(owner): &Caller) -> Result<(), ApiError> {
-    if app.hooks.belongs(id, owner).await? { Ok(()) } else { Err(missing("webhook")) }
+    if is_id(id) && app.hooks.belongs(id, owner).await? { Ok(()) } else { Err(missing("webhook")) }
+}
+
+/// Whether it could be an id of ours. PostgreSQL has no word for some texts that a path can hold.
+fn is_id(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 fn missing(what: &str) -> ApiError {

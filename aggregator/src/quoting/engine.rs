@@ -5,7 +5,8 @@ use std::{
 };
 
 use api::aggregator::{
-    Leg, Liquidity, Quote, Score, TimeBasis, TimeEstimate, Unavailable, UnavailableReason,
+    Leg, Liquidity, ProviderLimits, Quote, Score, TimeBasis, TimeEstimate, Unavailable,
+    UnavailableReason,
 };
 use chain::ChainClient;
 use futures::future;
@@ -91,6 +92,15 @@ impl Engine {
     /// What makes and checks quote ids.
     pub const fn ids(&self) -> &QuoteIds {
         &self.ids
+    }
+
+    /// What is asked of each provider at most.
+    pub fn limits(&self) -> ProviderLimits {
+        let deadline = self.config.patience.deadline.as_millis();
+        ProviderLimits {
+            deadline_ms: u64::try_from(deadline).unwrap_or(u64::MAX),
+            max_order_usd: self.config.sanity.limits.max_order_usd,
+        }
     }
 
     /// The chain with this id.

@@ -55,8 +55,12 @@ async fn an_order_of_one_is_seen_streamed_and_told_once_by_the_other() {
     stage.fill(id);
     reaches(&on_a, id, OrderState::Filled).await;
     stage.prove_and_pay(id);
-    let order = reaches(&on_a, id, OrderState::Settled).await;
-    assert_eq!(order.events.len(), 6, "each event once: {:?}", order.events);
+    let events = until("every event of both chains", async || {
+        let order = on_a.order(id).await.unwrap()?;
+        (order.events.len() >= 6).then_some(order.events)
+    })
+    .await;
+    assert_eq!(events.len(), 6, "each event once: {events:?}");
     assert_eq!(listening.await.unwrap().last(), Some(&OrderState::Settled));
     until("the last webhook", async || {
         (receiver.told().last() == Some(&OrderState::Settled)).then_some(())

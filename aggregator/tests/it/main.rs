@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod caching;
+mod contract;
 mod databases;
 mod faulty_providers;
 mod instances;

@@ -1,3 +1,4 @@
+mod aggregator;
 mod chain;
 mod messages;
 
@@ -28,6 +29,12 @@ enum Subject {
     /// all on this machine. The origin's long past is written into databases and into the tree
     /// hook's storage, not sent.
     Messages(messages::Messages),
+    /// The aggregator: quotes a second, their latency and cost, from `wrk` and mock providers that
+    /// answer after 20 ms; open order streams and memory. Every part is a process on this machine.
+    Aggregator(aggregator::AggregatorBench),
+    /// One of the providers that `bench aggregator` starts.
+    #[command(hide = true)]
+    MockProvider(aggregator::Provider),
 }
 
 impl Bench {
@@ -35,6 +42,8 @@ impl Bench {
         match self.subject {
             Subject::Chain(command) => command.run(output).await,
             Subject::Messages(command) => command.run(output).await,
+            Subject::Aggregator(command) => command.run(output).await,
+            Subject::MockProvider(command) => command.run().await,
         }
     }
 }

@@ -128,7 +128,7 @@ impl Send {
                 "nothing arrived; {} are back on chain {}, less the gas",
                 sent.amount_in, order.origin_chain_id
             ),
-            None => format!("nothing arrived: {}", state_name(order.state)),
+            None => format!("nothing arrived: {}", order.state.name()),
         };
         if let Some(cost) = cost.filter(|_| arrived) {
             text += &format!("; it cost {cost}");

@@ -154,6 +154,7 @@ impl Load {
             preference: Preference::Recommended,
             security: Some(Security::Instant),
             slippage_bps: 50,
+            gasless: false,
             calls: Vec::new(),
             providers: Vec::new(),
         };

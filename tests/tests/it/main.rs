@@ -6,3 +6,4 @@ mod refund;
 mod reorgs;
 mod resilience;
 mod transfer;
+mod typescript;

@@ -66,6 +66,18 @@ pub struct Provider {
     pub unhealthy_reason: Option<String>,
     /// What its outcomes so far are worth.
     pub reputation: Reputation,
+    /// What is asked of it at most.
+    pub limits: ProviderLimits,
+}
+
+/// What is asked of a provider at most.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ProviderLimits {
+    /// Milliseconds that it is waited for.
+    pub deadline_ms: u64,
+    /// Largest order, in US dollars, where prices are known; absent for no bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_order_usd: Option<f64>,
 }
 
 /// Measured outcomes of a provider, older ones counting less.

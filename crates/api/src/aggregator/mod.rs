@@ -7,7 +7,8 @@ mod quote;
 mod webhook;
 
 pub use catalog::{
-    Chain, ChainsResponse, Provider, ProvidersResponse, Reputation, Token, TokensResponse,
+    Chain, ChainsResponse, Provider, ProviderLimits, ProvidersResponse, Reputation, Token,
+    TokensResponse,
 };
 pub use error::{ErrorBody, ErrorCode, ErrorDetail};
 pub use order::{Order, OrderEvent, OrderState, OrdersResponse, SubmitOrder, SubmitOrderResponse};
