@@ -51,6 +51,11 @@ fn unreadable(rejection: BytesRejection) -> ApiError {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    // The path of a fault costs as much as the reading: it is looked for when there is one.
+    serde_json::from_slice(body).or_else(|_| parse_slowly(body))
+}
+
+fn parse_slowly<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let field = error.path().to_string();
