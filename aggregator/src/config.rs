@@ -41,6 +41,8 @@ pub struct Config {
     pub breaker: BreakerConfig,
     /// Bounds on value.
     pub limits: Limits,
+    /// Whether orders may be signed instead of sent.
+    pub gasless: bool,
     /// How long answers are kept.
     pub cache: Lifetimes,
     /// How changed orders are told.
@@ -132,6 +134,7 @@ impl FromToml for Config {
         let cache = section.optional_section::<CacheKeys>("cache");
         let webhooks = section.optional_section::<WebhookKeys>("webhooks");
         let admission = section.optional_section::<AdmissionKeys>("admission");
+        let gasless = section.or_default("gasless", false, "true or false");
         let max_body = section.or_default("max_body", MAX_BODY, "a number of bytes");
         let cors_origins = section.list("cors_origins", "origins such as https://bridge.example");
         let tokens = section.tables("tokens");
@@ -147,6 +150,7 @@ impl FromToml for Config {
             patience: patience.map_or_else(Patience::default, |keys| keys.0),
             breaker: breaker.map_or_else(BreakerConfig::default, |keys| keys.0),
             limits: limits.map_or_else(Limits::default, |keys| keys.0),
+            gasless,
             cache: cache.map_or_else(Lifetimes::default, |keys| keys.0),
             webhooks: webhooks.map_or_else(WebhookConfig::default, |keys| keys.0),
             admission: admission.map_or_else(AdmissionConfig::default, |keys| keys.0),

@@ -168,6 +168,7 @@ async fn start(config: Config) -> Result<Handle, SpawnError> {
         changes,
         hooks,
         secrets,
+        gasless: config.gasless,
         allow_private_webhooks: config.webhooks.allow_private,
         reputations,
         health: health.clone(),

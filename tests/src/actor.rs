@@ -38,7 +38,6 @@ pub struct Transfer<'a> {
     amount: U256,
     is_token: bool,
     security: Security,
-    is_gasless: bool,
     recipient: Address,
 }
 
@@ -67,6 +66,11 @@ impl<'a> Actor<'a> {
         Self { world, signer }
     }
 
+    /// The actor's key in hexadecimal, for a wallet elsewhere.
+    pub fn key(&self) -> String {
+        self.signer.to_bytes().to_string()
+    }
+
     /// The actor's address.
     pub const fn address(&self) -> Address {
         self.signer.address()
@@ -87,7 +91,7 @@ impl<'a> Actor<'a> {
         let recipient = Address::from_word(B256::random());
         let actor = self.clone();
         let security = Security::Instant;
-        Transfer { actor, amount, is_token, security, is_gasless: false, recipient }
+        Transfer { actor, amount, is_token, security, recipient }
     }
 
     /// Publishes an intent that no solver was asked about: `reward` wei for `amount` wei at the
@@ -151,13 +155,6 @@ impl<'a> Transfer<'a> {
         self
     }
 
-    /// Signs an order instead of sending a transaction, once the token is approved.
-    #[must_use]
-    pub const fn gasless(mut self) -> Self {
-        self.is_gasless = true;
-        self
-    }
-
     /// Asks for quotes, takes the best, signs and sends its steps.
     ///
     /// # Errors
@@ -182,7 +179,7 @@ impl<'a> Transfer<'a> {
             preference: Preference::Recommended,
             security: Some(self.security),
             slippage_bps: 50,
-            gasless: self.is_gasless,
+            gasless: false,
             calls: Vec::new(),
             providers: Vec::new(),
         };

@@ -57,6 +57,8 @@ pub struct App {
     pub hooks: Hooks,
     /// Keys of what is told.
     pub secrets: Secrets,
+    /// Whether orders may be signed instead of sent.
+    pub gasless: bool,
     /// Whether webhooks may point into private networks.
     pub allow_private_webhooks: bool,
     /// What providers are worth.

@@ -33,7 +33,7 @@ pub(super) async fn quote(
     State(app): State<App>,
     JsonBody(request): JsonBody<QuoteRequest>,
 ) -> Result<Json<QuoteResponse>, ApiError> {
-    let route = Route::new(request, &app.book)?;
+    let route = route(&app, request)?;
     Ok(Json(response(app.engine.quote(&route).await)))
 }
 
@@ -52,7 +52,7 @@ pub(super) async fn stream(
     State(app): State<App>,
     JsonBody(request): JsonBody<QuoteRequest>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
-    let route = Route::new(request, &app.book)?;
+    let route = route(&app, request)?;
     let (events, received) = mpsc::unbounded_channel();
     let quoting = async move {
         // A client that has gone needs no more events; the answer is dropped with it.
@@ -63,6 +63,13 @@ pub(super) async fn stream(
     let quoting = futures::stream::once(quoting).filter_map(|()| None);
     let events = quoting.merge(UnboundedReceiverStream::new(received)).map(Ok);
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+}
+
+fn route(app: &App, request: QuoteRequest) -> Result<Route, ApiError> {
+    if request.gasless && !app.gasless {
+        return Err(ApiError::field("gasless", "`gasless`: orders cannot be signed on this server"));
+    }
+    Ok(Route::new(request, &app.book)?)
 }
 
 fn response(quoted: Quoted) -> QuoteResponse {

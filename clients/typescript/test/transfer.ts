@@ -1,4 +1,4 @@
-// Moves tokens by the API alone, once by a transaction and once by a signature, until the solver is paid.
+// Moves tokens by the API alone, until the solver is paid.
 // Arguments as JSON: api, rpc (URLs by chain id), key, origin, destination, token_in, token_out, amount.
 import { privateKeyToAccount } from "viem/accounts";
 
@@ -10,23 +10,18 @@ const metalayer = new Metalayer(given.api);
 const account = privateKeyToAccount(given.key);
 const wallet = viemWallet(account, given.rpc);
 
-for (const gasless of [false, true]) {
-  const { quotes, unavailable } = await metalayer.quote({
-    origin_chain_id: given.origin,
-    origin_token: given.token_in,
-    destination_chain_id: given.destination,
-    destination_token: given.token_out,
-    amount: { exact_input: given.amount },
-    sender: account.address,
-    security: "instant",
-    gasless,
-  });
-  const [quote] = quotes;
-  if (quote === undefined) throw new Error(`nobody quotes: ${JSON.stringify(unavailable)}`);
-  const last = quote.steps.at(-1)?.kind;
-  if (last !== (gasless ? "signature" : "transaction")) throw new Error(`the last step is a ${last}`);
-  const id = await metalayer.execute(quote, wallet);
-  const order = await metalayer.follow(id, ["settled", "failed", "refundable", "refunded"], { timeout: 240_000 });
-  if (order.state !== "settled") throw new Error(`order ${id} is ${order.state}: ${order.failure ?? ""}`);
-  console.log(`${gasless ? "signed" : "sent"} ${id} ${order.state}`);
-}
+const { quotes, unavailable } = await metalayer.quote({
+  origin_chain_id: given.origin,
+  origin_token: given.token_in,
+  destination_chain_id: given.destination,
+  destination_token: given.token_out,
+  amount: { exact_input: given.amount },
+  sender: account.address,
+  security: "instant",
+});
+const [quote] = quotes;
+if (quote === undefined) throw new Error(`nobody quotes: ${JSON.stringify(unavailable)}`);
+const id = await metalayer.execute(quote, wallet);
+const order = await metalayer.follow(id, ["settled", "failed", "refundable", "refunded"], { timeout: 240_000 });
+if (order.state !== "settled") throw new Error(`order ${id} is ${order.state}: ${order.failure ?? ""}`);
+console.log(`${id} ${order.state}`);

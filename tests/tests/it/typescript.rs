@@ -3,20 +3,12 @@ use std::{
     process::{Command, Stdio},
 };
 
-use alloy::hex;
-use cli::local;
-use e2e::{
-    World, invariants, tools,
-    world::{DESTINATION, ORIGIN},
-};
+use e2e::{World, invariants, tools};
 use eyre::{OptionExt, WrapErr, ensure};
 use serde_json::json;
 
-/// An account of the mnemonic that no service uses.
-const USER: u32 = 12;
-
 #[tokio::test(flavor = "multi_thread")]
-async fn the_typescript_client_is_current_and_moves_money_in_both_ways() -> eyre::Result<()> {
+async fn the_typescript_client_is_current_and_moves_money() -> eyre::Result<()> {
     let folder = tools::folder().join("../../clients/typescript").canonicalize()?;
     let tools = tools::install(&folder)?.join(".bin");
     let check = ["openapi.json", "-o", "src/schema.d.ts", "--check"];
@@ -24,13 +16,14 @@ async fn the_typescript_client_is_current_and_moves_money_in_both_ways() -> eyre
     run(&mut Command::new(tools.join("tsc")), &folder)?;
 
     let world = World::start().await?;
-    let (origin, destination) = (world.contracts(ORIGIN)?, world.contracts(DESTINATION)?);
+    let (from, to) = (world.origin(), world.destination());
+    let (origin, destination) = (world.contracts(from)?, world.contracts(to)?);
     let given = json!({
         "api": world.api_url()?,
-        "rpc": { ORIGIN.to_string(): origin.rpc.first().ok_or_eyre("no RPC")? },
-        "key": hex::encode_prefixed(local::account(USER)?.to_bytes()),
-        "origin": ORIGIN,
-        "destination": DESTINATION,
+        "rpc": { from.to_string(): origin.rpc.first().ok_or_eyre("no RPC")? },
+        "key": world.user(1)?.key(),
+        "origin": from,
+        "destination": to,
         "token_in": origin.contracts.test_token.ok_or_eyre("no test token")?,
         "token_out": destination.contracts.test_token.ok_or_eyre("no test token")?,
         "amount": "10000000",

@@ -17,7 +17,7 @@ use tokio::{
 /// How long a mock provider thinks.
 const THINKS: Duration = Duration::from_millis(20);
 /// Bytes of calldata in its offer: the answer is 2.5 KB long with it.
-const CALLDATA: usize = 980;
+const CALLDATA: usize = 1_112;
 /// Longest request that is read.
 const LONGEST: usize = 64 * 1024;
 
