@@ -205,11 +205,19 @@ impl<'a> Transfer<'a> {
                 }
             }
         }
-        let submitted = match signature {
-            Some(signature) => api.submit_signed(quote.clone(), signature).await?,
-            None => api.submit(quote.clone(), transaction).await?,
-        };
-        let id = submitted.id;
+        let id = until("the order to be taken", async || {
+            let submitted = match &signature {
+                Some(signature) => api.submit_signed(quote.clone(), signature.clone()).await,
+                None => api.submit(quote.clone(), transaction).await,
+            };
+            match submitted {
+                Ok(order) => Ok(Some(order.id)),
+                // The aggregator's node may be behind ours, or away.
+                Err(error) if error.passes() => Ok(None),
+                Err(error) => Err(error.into()),
+            }
+        })
+        .await?;
         Ok(Bridged {
             world,
             id,

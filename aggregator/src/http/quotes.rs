@@ -67,7 +67,10 @@ pub(super) async fn stream(
 
 fn route(app: &App, request: QuoteRequest) -> Result<Route, ApiError> {
     if request.gasless && !app.gasless {
-        return Err(ApiError::field("gasless", "`gasless`: orders cannot be signed on this server"));
+        return Err(ApiError::field(
+            "gasless",
+            "`gasless`: orders cannot be signed on this server",
+        ));
     }
     Ok(Route::new(request, &app.book)?)
 }

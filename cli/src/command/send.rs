@@ -9,7 +9,7 @@ use alloy::{
 };
 use api::{
     Client,
-    aggregator::{Order, OrderState, Quote, Security, Step},
+    aggregator::{Order, OrderState, Quote, Security, Step, SubmitOrderResponse},
 };
 use eyre::{OptionExt, WrapErr, bail, ensure};
 use protocol::ids::ChainId;
@@ -79,7 +79,7 @@ impl Send {
         );
         let begun = Instant::now();
         let receipt = execute(&wallet, &quote).await?;
-        let submitted = client.submit(quote.clone(), Some(receipt.transaction_hash)).await?;
+        let submitted = self.announce_order(&client, &quote, receipt.transaction_hash).await?;
         let mut follow = Follow { begun, shown: 0, filled_after: None };
         let order = follow.until_end(&client, submitted.id, &self).await?;
         if order.state == OrderState::Refundable {
@@ -90,6 +90,25 @@ impl Send {
             return self.report(output, &transfer, &quote, &refunded, &follow);
         }
         self.report(output, &transfer, &quote, &order, &follow)
+    }
+
+    /// Tells the aggregator of the transaction. Its node may be behind ours for a moment.
+    async fn announce_order(
+        &self,
+        client: &Client,
+        quote: &Quote,
+        transaction: B256,
+    ) -> eyre::Result<SubmitOrderResponse> {
+        let begun = Instant::now();
+        loop {
+            match client.submit(quote.clone(), Some(transaction)).await {
+                Ok(submitted) => return Ok(submitted),
+                Err(error) if error.passes() && begun.elapsed() < self.timeout => {
+                    sleep(LOOK).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     fn report(

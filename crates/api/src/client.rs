@@ -46,6 +46,13 @@ pub enum ClientError {
     },
 }
 
+impl ClientError {
+    /// Whether the same request may be taken a moment later: the server said `Retry-After`.
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Refused { status, .. } if [409, 429, 503].contains(&status.as_u16()))
+    }
+}
+
 impl Client {
     /// A client of the aggregator at this base URL.
     ///
