@@ -75,6 +75,9 @@ impl Deployment {
     /// what it should be, and whatever [`Deployment::apply`] returns.
     pub async fn add_chain(&self, new: &str, existing: Existing) -> Result<Added, Error> {
         self.recognise(new)?;
+        if existing == Existing::Change {
+            self.demand_ownership(new).await?;
+        }
         let journal = open_journal(&self.config.manifest).await?;
         let crews = self.sites().map(|(name, target, site)| {
             Crew::start(name, target, &journal, &self.signer, site.facts())
@@ -117,6 +120,17 @@ impl Deployment {
         };
         calls.extend(self.acceptances(new).await?);
         Ok(Added { manifest, calls, report })
+    }
+
+    /// The chains that are there still belong to the deployer.
+    async fn demand_ownership(&self, new: &str) -> Result<(), Error> {
+        for (name, target, site) in self.sites().filter(|(name, ..)| *name != new) {
+            let owner = owner_of(name, target, site.layout.program("router")).await?;
+            if owner != self.deployer() {
+                return Err(Error::NotOurs { chain: name.to_owned(), owner });
+            }
+        }
+        Ok(())
     }
 
     /// What the owner of a chain has to accept.

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use alloy::{
     eips::BlockNumberOrTag,
-    primitives::{Address, B256},
+    primitives::{Address, B256, U256, utils::format_ether},
     signers::local::PrivateKeySigner,
 };
 use chain::{
@@ -105,6 +105,23 @@ pub enum Error {
         /// The transaction.
         hash: B256,
     },
+    /// The deployer cannot pay for what is to be sent.
+    #[error(
+        "chain `{chain}`: the deployer {deployer} has {} ether, the next transaction takes about {}: send it some and run \
+         this again",
+        format_ether(*.balance),
+        format_ether(*.cost)
+    )]
+    NotEnoughMoney {
+        /// The chain.
+        chain: String,
+        /// The account that deploys.
+        deployer: Address,
+        /// Wei it has.
+        balance: U256,
+        /// Wei it needs, roughly.
+        cost: U256,
+    },
     /// A fact does not hold and nothing we may do makes it hold.
     #[error("chain `{chain}`: {what}: {seen}")]
     Unfixable {
@@ -129,6 +146,16 @@ pub enum Error {
     Foreign {
         /// The chain.
         chain: String,
+    },
+    /// A chain was handed over: the deployer cannot let anybody in.
+    #[error(
+        "chain `{chain}` belongs to {owner}, who has to let the new chain in: list its calls with --print-calls"
+    )]
+    NotOurs {
+        /// The chain.
+        chain: String,
+        /// Who owns it.
+        owner: Address,
     },
     /// A chain is not what it should be; nothing was enrolled.
     #[error("chain `{chain}` is unsound: {what}: {seen}")]

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use alloy::{
+    eips::BlockNumberOrTag,
     primitives::{U256, keccak256},
     signers::local::PrivateKeySigner,
 };
@@ -16,17 +17,21 @@ use futures::{
     stream,
 };
 use service::crash_point;
+use tokio::time::{Instant, sleep};
 
 use crate::{
     activation,
     apply::{Error, Target},
     fact::{Fact, Phase, Remedy, Seen, Value},
+    plan,
 };
 
 /// Facts looked at, and fees asked for, at the same time.
 pub(crate) const PARALLEL_READS: usize = 16;
 /// Remedies sent in one run for a fact that does not come true.
 const TRIES: u32 = 3;
+/// How long a transaction may take to get into a block before the deployer's balance is looked at.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Longest time between two looks at transactions under way.
 const SLOWEST_POLL: Duration = Duration::from_secs(2);
 /// Shortest one: chains of the local system make a block every quarter of a second.
@@ -55,6 +60,8 @@ struct Open<'f> {
 struct Ordered<'f> {
     fact: &'f Fact,
     ticket: Ticket,
+    /// Wei that it takes, roughly.
+    cost: U256,
     is_last_try: bool,
 }
 
@@ -109,9 +116,11 @@ impl<'a> Crew<'a> {
             }
             let values: Vec<U256> =
                 stream::iter(values).buffered(PARALLEL_READS).try_collect().await?;
+            let fees = self.client.fees().await.map_err(|cause| self.unasked(cause))?;
+            let gas_price = fees.base + fees.priority;
             let mut ordered = Vec::new();
             for (open, value) in open.iter_mut().zip(values) {
-                ordered.extend(self.order(open, value).await?);
+                ordered.extend(self.order(open, value, gas_price).await?);
             }
             let waits: Vec<_> =
                 ordered.into_iter().map(|ordered| self.carried_out(ordered).boxed()).collect();
@@ -147,6 +156,7 @@ impl<'a> Crew<'a> {
         &self,
         open: &mut Open<'f>,
         value: U256,
+        gas_price: u128,
     ) -> Result<Option<Ordered<'f>>, Error> {
         let fact = open.fact;
         let Some(remedy) = &fact.remedy else { return Ok(None) };
@@ -165,14 +175,19 @@ impl<'a> Crew<'a> {
                     self.sender.submit(request.with_value(value)).await.map_err(failed)?
                 }
             };
+            let cost = value + U256::from(plan::gas_of(remedy)) * U256::from(gas_price);
             let is_last_try = open.tries == TRIES;
-            return Ok(Some(Ordered { fact, ticket, is_last_try }));
+            return Ok(Some(Ordered { fact, ticket, cost, is_last_try }));
         }
     }
 
     /// Waits for a remedy.
     async fn carried_out(&self, mut ordered: Ordered<'_>) -> Result<(), Error> {
-        let sent = ordered.ticket.confirmed().await;
+        let watched = ordered.ticket.clone();
+        let sent = tokio::select! {
+            sent = ordered.ticket.confirmed() => sent,
+            poor = self.notice_poverty(&watched, ordered.cost) => return poor,
+        };
         let sent = sent.map_err(|cause| self.unsent(ordered.fact, cause))?;
         crash_point!("deploy.remedied");
         if sent.success {
@@ -185,6 +200,26 @@ impl<'a> Crew<'a> {
         // Another transaction of the same step may have changed what its gas was estimated on.
         tracing::warn!(chain, what, hash = %sent.hash, "reverted, looking again");
         Ok(())
+    }
+
+    /// Returns only when a transaction gets into no block and the deployer lacks the money for it. The cost is a rough one:
+    /// much too little is noticed soon, somewhat too little when the transaction has had all the time it needs.
+    async fn notice_poverty(&self, ticket: &Ticket, cost: U256) -> Result<(), Error> {
+        let begun = Instant::now();
+        loop {
+            sleep(PATIENCE).await;
+            if !matches!(ticket.status(), Status::Queued | Status::Pending { .. }) {
+                continue;
+            }
+            let deployer = self.sender.address();
+            let balance = self.client.balance(deployer, BlockNumberOrTag::Latest).await;
+            let balance = balance.map_err(|cause| self.unasked(cause))?;
+            let enough = if begun.elapsed() < 6 * PATIENCE { cost / U256::from(4) } else { cost };
+            if balance < enough {
+                let chain = self.name.to_owned();
+                return Err(Error::NotEnoughMoney { chain, deployer, balance, cost });
+            }
+        }
     }
 
     fn value<'r>(&'r self, remedy: &'r Remedy) -> BoxFuture<'r, Result<U256, Error>> {

@@ -113,7 +113,7 @@ fn is_precondition(fact: &Fact) -> bool {
 }
 
 /// Gas of a remedy from what it carries: most cannot be estimated by a node before those ahead of them are done.
-fn gas_of(remedy: &Remedy) -> u64 {
+pub(crate) fn gas_of(remedy: &Remedy) -> u64 {
     const TRANSACTION: u64 = 21_000;
     const CALL: u64 = 80_000;
     /// Calldata, and storing it as code.

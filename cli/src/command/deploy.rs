@@ -1,5 +1,6 @@
 use std::{path::PathBuf, process::ExitCode};
 
+use alloy::primitives::Address;
 use chain::Manifest;
 use clap::Subcommand;
 use deploy::{CallBatch, Config, Deployment, Existing, Report};
@@ -34,6 +35,14 @@ struct Wanted {
     /// The deployment as it is wanted.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+
+    /// Hand everything over to this account in the end, instead of to the one in the file.
+    #[arg(long, value_name = "ADDRESS")]
+    owner: Option<Address>,
+
+    /// Take Hyperlane's package from this folder instead of npm.
+    #[arg(long, value_name = "DIR")]
+    hyperlane_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -96,7 +105,9 @@ impl Deploy {
 impl Wanted {
     /// Building programs and fetching Hyperlane's codes block, so they are done off the runtime.
     async fn open(&self) -> eyre::Result<Deployment> {
-        let config = config::load::<Config>(&self.config)?;
+        let mut config = config::load::<Config>(&self.config)?;
+        config.owner = self.owner.or(config.owner);
+        config.hyperlane_dir = self.hyperlane_dir.clone().or(config.hyperlane_dir);
         let opened = || Deployment::open(config).map_err(eyre::Report::from);
         tokio::task::spawn_blocking(opened).await?
     }

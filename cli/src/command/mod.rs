@@ -77,10 +77,11 @@ impl Command {
             | Self::Message(_)
             | Self::Health(_)
             | Self::Build(_)
-            | Self::Deploy(_)
             | Self::Bench(_)
             | Self::Soak(_)
             | Self::Completions(_) => "warn",
+            // Each transaction, as progress.
+            Self::Deploy(_) => "warn,deploy=info",
         }
     }
 

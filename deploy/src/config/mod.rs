@@ -158,6 +158,17 @@ pub enum ConfigError {
         /// Distinct validators.
         size: usize,
     },
+    /// There is nothing to deploy on.
+    #[error("no chain: add a table [chains.<name>]")]
+    NoChain,
+    /// Nobody would vouch for the chain's messages.
+    #[error(
+        "chain `{name}` has no validators: nothing could leave it; add [chains.{name}.validators.<tier>]"
+    )]
+    NoValidators {
+        /// The chain.
+        name: String,
+    },
     /// The paymaster must know every remote.
     #[error("chain `{name}` has no gas entry for `{remote}`: dispatch there would revert")]
     NoGasEntry {
@@ -204,6 +215,9 @@ impl Config {
     /// All of them at once.
     pub fn check(&self) -> Result<(), Vec<ConfigError>> {
         let mut faults = Vec::new();
+        if self.chains.is_empty() {
+            faults.push(ConfigError::NoChain);
+        }
         for (name, chain) in &self.chains {
             self.check_ids(name, chain, &mut faults);
             check_validators(name, chain, &mut faults);
@@ -263,6 +277,9 @@ impl Config {
 }
 
 fn check_validators(name: &str, chain: &ChainConfig, faults: &mut Vec<ConfigError>) {
+    if chain.validators.is_empty() {
+        faults.push(ConfigError::NoValidators { name: name.to_owned() });
+    }
     let mut seen: BTreeMap<Address, TierName> = BTreeMap::new();
     for (tier, set) in &chain.validators {
         let mut distinct = set.validators.clone();
@@ -344,7 +361,9 @@ mod tests {
     #[test]
     fn every_fault_is_found() {
         type Spoil = fn(&mut Config);
-        let cases: [(&str, Spoil); 9] = [
+        let cases: [(&str, Spoil); 11] = [
+            ("no chain", |c| c.chains.clear()),
+            ("has no validators", |c| c.chains.get_mut("a").unwrap().validators.clear()),
             ("is not its chain id", |c| c.chains.get_mut("a").unwrap().domain = Domain(9)),
             ("same chain id", |c| {
                 let twin = c.chains.get_mut("b").unwrap();

@@ -34,6 +34,8 @@ pub enum Contract {
     StaticAggregationIsmFactory,
     StaticAggregationHookFactory,
     DomainRoutingIsmFactory,
+    StorageMessageIdMultisigIsm,
+    StaticMessageIdWeightedMultisigIsmFactory,
     ProxyAdmin,
     TransparentUpgradeableProxy,
     TimelockController,
@@ -46,7 +48,7 @@ pub enum Contract {
 
 impl Contract {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Mailbox,
         Self::MerkleTreeHook,
         Self::InterchainGasPaymaster,
@@ -57,6 +59,8 @@ impl Contract {
         Self::StaticAggregationIsmFactory,
         Self::StaticAggregationHookFactory,
         Self::DomainRoutingIsmFactory,
+        Self::StorageMessageIdMultisigIsm,
+        Self::StaticMessageIdWeightedMultisigIsmFactory,
         Self::ProxyAdmin,
         Self::TransparentUpgradeableProxy,
         Self::TimelockController,
@@ -80,6 +84,10 @@ impl Contract {
             Self::StaticAggregationIsmFactory => "StaticAggregationIsmFactory",
             Self::StaticAggregationHookFactory => "StaticAggregationHookFactory",
             Self::DomainRoutingIsmFactory => "DomainRoutingIsmFactory",
+            Self::StorageMessageIdMultisigIsm => "StorageMessageIdMultisigIsm",
+            Self::StaticMessageIdWeightedMultisigIsmFactory => {
+                "StaticMessageIdWeightedMultisigIsmFactory"
+            }
             Self::ProxyAdmin => "ProxyAdmin",
             Self::TransparentUpgradeableProxy => "TransparentUpgradeableProxy",
             Self::TimelockController => "TimelockController",

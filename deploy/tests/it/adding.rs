@@ -60,6 +60,8 @@ async fn owners_get_their_calls_as_one_batch() {
     }
     let heads = world.heads();
     let deployment = Deployment::open(wanted(3)).unwrap();
+    let refused = deployment.add_chain(&name(2), Existing::Change).await;
+    assert!(matches!(refused, Err(Error::NotOurs { .. })), "{refused:?}");
     let added = deployment.add_chain(&name(2), Existing::ListCalls).await.unwrap();
     assert_eq!(world.heads()[..2], heads[..2], "nothing was sent to the chains that are there");
     assert_eq!(added.report.findings, []);

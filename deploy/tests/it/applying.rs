@@ -118,15 +118,50 @@ fn crash_plans() -> Vec<String> {
     plans
 }
 
+/// Killed from outside, in the long form twenty times, it goes on from wherever it was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_any_moment_it_goes_on() {
+    let reference = World::new(2).await;
+    apply(reference.config(2)).await.unwrap();
+    let long = std::env::var_os("METALAYER_LONG").is_some();
+    for round in 0..if long { 20 } else { 2 } {
+        let world = World::with_block_time(2, Duration::from_millis(100)).await;
+        let mut kills = 0;
+        // Later and later, so that it comes to its end; every round at other moments.
+        for patience in 1_u64.. {
+            let mut running = child_command(&world, None).spawn().unwrap();
+            tokio::time::sleep(Duration::from_millis(patience * (90 + 37 * round))).await;
+            if let Some(status) = running.try_wait().unwrap() {
+                assert!(status.success(), "round {round}, after {kills} kills: {status}");
+                break;
+            }
+            running.kill().unwrap();
+            running.wait().unwrap();
+            kills += 1;
+        }
+        assert!(kills > 0, "round {round}");
+        for index in 0..2 {
+            let sent = world.chain(index).nonce(DEPLOYER);
+            assert_eq!(sent, reference.chain(index).nonce(DEPLOYER), "round {round}: sent twice");
+        }
+        let report = Deployment::open(world.config(2)).unwrap().verify().await.unwrap();
+        assert!(report.is_sound(), "round {round}: {report}");
+    }
+}
+
 /// Runs [`child`] of this same test binary in a process of its own.
 fn deploy_in_child(world: &World, crash_at: Option<&str>) -> Output {
+    child_command(world, crash_at).output().unwrap()
+}
+
+fn child_command(world: &World, crash_at: Option<&str>) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "applying::child", "--nocapture"]).env(CHILD, world.describe());
     match crash_at {
         Some(point) => command.env("METALAYER_CRASH_AT", point),
         None => command.env_remove("METALAYER_CRASH_AT"),
     };
-    command.output().unwrap()
+    command
 }
 
 /// Not a case of its own: what [`deploy_in_child`] runs. Without a world it has nothing to do.
@@ -145,6 +180,19 @@ async fn a_step_is_one_block_however_many_transactions_it_has() {
     let busy = blocks.filter(|block| !block.transactions.is_empty()).count();
     let sent = chain.nonce(DEPLOYER);
     assert!(busy * 2 < usize::try_from(sent).unwrap(), "{sent} transactions in {busy} blocks");
+}
+
+#[tokio::test]
+async fn a_deployer_without_money_is_named() {
+    let world = World::new(2).await;
+    world.chain(1).set_balance(DEPLOYER, U256::from(1_000)).unwrap();
+    let refused = apply(world.config(2)).await;
+    let Err(Error::NotEnoughMoney { chain, deployer, .. }) = refused else { panic!("{refused:?}") };
+    assert_eq!((chain, deployer), (name(1), DEPLOYER));
+    world.chain(1).set_balance(DEPLOYER, U256::from(10).pow(U256::from(20))).unwrap();
+    apply(world.config(2)).await.unwrap();
+    let report = Deployment::open(world.config(2)).unwrap().verify().await.unwrap();
+    assert!(report.is_sound(), "{report}");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 
 mod adding;
 mod applying;
+mod examples;
 mod existing;
 mod messages;
 mod tampering;

@@ -287,13 +287,15 @@ impl Side {
         self.create_code(mocks::creation_code(name))
     }
 
+    /// Creates a contract of Hyperlane's package.
     #[track_caller]
-    fn create(&self, contract: Contract, arguments: &[u8]) -> Address {
+    pub fn create(&self, contract: Contract, arguments: &[u8]) -> Address {
         self.create_code([&creation_code(contract)[..], arguments].concat().into())
     }
 
+    /// Creates a contract of the package behind a proxy.
     #[track_caller]
-    fn create_proxy(
+    pub fn create_proxy(
         &self,
         contract: Contract,
         arguments: Vec<u8>,

@@ -1,4 +1,4 @@
-//! Size of each program, and gas of each operation of the reference's table, against the committed
+//! Size of each program, gas of each operation of the reference's table and of messaging, against the committed
 //! `contracts/snapshots.json`. `METALAYER_UPDATE=1` writes it again.
 
 use std::{collections::BTreeMap, path::Path};
@@ -30,6 +30,8 @@ use protocol::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::messaging;
+
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Snapshots {
     /// Bytes of code as an account holds it, for each program.
@@ -57,8 +59,12 @@ fn sizes_and_gas_are_the_committed_ones() {
         assert!(size < LIMIT, "{} has {size} bytes", entry.name);
         given.size.insert(entry.name.clone(), size);
     }
-    let cached = Bench::new(true).run();
-    let uncached = Bench::new(false).run();
+    let run = |cached| {
+        let mut gas = Bench::new(cached).run();
+        gas.extend(messaging::gas::rows(cached));
+        gas
+    };
+    let (cached, uncached) = (run(true), run(false));
     for (name, cached) in cached {
         given.gas.insert(name.clone(), Gas { cached, uncached: uncached[&name] });
     }

@@ -4,6 +4,7 @@ mod administration;
 mod confirmation;
 mod delivery;
 mod forms;
+pub(crate) mod gas;
 mod modules;
 mod multicall;
 mod policy;
