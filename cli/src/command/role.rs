@@ -1,11 +1,11 @@
-use std::{future::Future, path::PathBuf, process::ExitCode};
+use std::{future::Future, io, path::PathBuf, process::ExitCode, thread};
 
 use aggregator::Config as AggregatorConfig;
 use eyre::WrapErr;
 use service::{config, signal, tasks::StopError};
 use settlement::{relayer::RelayerConfig, validator::ValidatorConfig};
 use solver::Config as SolverConfig;
-use tokio::io::AsyncReadExt;
+use tokio::sync::oneshot;
 
 /// How a service is started.
 #[derive(Debug, clap::Args)]
@@ -76,14 +76,17 @@ impl Life {
     }
 }
 
+/// Reads in a thread of its own: one of the runtime's would keep an ended process alive until
+/// standard input closes.
 async fn stdin_closed() {
-    let mut buffer = [0; 64];
-    let mut stdin = tokio::io::stdin();
-    while let Ok(read) = stdin.read(&mut buffer).await {
-        if read == 0 {
-            return;
-        }
-    }
+    let (closed, seen) = oneshot::channel();
+    thread::spawn(move || {
+        // Closed or broken, nobody is at the other end any more.
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        let _ = closed.send(());
+    });
+    // The sender is dropped only after it was used.
+    let _ = seen.await;
 }
 
 pub(super) fn ended(stopped: Result<(), StopError>) -> eyre::Result<ExitCode> {

@@ -4,14 +4,16 @@ use std::{
     process::{Child, ChildStdin, Command, Output, Stdio},
     sync::mpsc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use eyre::{OptionExt, WrapErr, ensure};
+use eyre::{OptionExt, WrapErr, bail, ensure};
 use serde_json::{Value, json};
 
 /// Long enough on a loaded machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
+/// Pause between two looks at what is waited for.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// The binary with these arguments, apart from the state of whoever runs the tests.
 pub(crate) fn metalayer(arguments: &[&str], home: &std::path::Path) -> Command {
@@ -85,6 +87,22 @@ impl Running {
         let line = lines.recv_timeout(PATIENCE).wrap_err("it printed no result")?;
         running.result = serde_json::from_str(&line)?;
         Ok(running)
+    }
+
+    /// Asks it to end with a signal, its standard input open, and waits for a clean end.
+    pub(crate) fn terminate(mut self) -> eyre::Result<()> {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status()?;
+        ensure!(sent.success(), "cannot signal {pid}");
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait()? {
+                ensure!(status.success(), "ended with {status}");
+                return Ok(());
+            }
+            thread::sleep(LOOK);
+        }
+        bail!("still running {PATIENCE:?} after SIGTERM")
     }
 
     /// Closes its standard input and waits for a clean end.

@@ -46,6 +46,13 @@ fn devnet_prints_its_chains_and_frees_their_ports() -> eyre::Result<()> {
 }
 
 #[test]
+fn a_signal_ends_a_command_whose_parent_keeps_its_standard_input_open() -> eyre::Result<()> {
+    let home = tempfile::tempdir()?;
+    let arguments = ["devnet", "--port-base", "0", "--json", "--stop-with-stdin"];
+    Running::start(&mut metalayer(&arguments, home.path()))?.terminate()
+}
+
+#[test]
 fn bench_chain_measures_everything_it_names() -> eyre::Result<()> {
     let home = tempfile::tempdir()?;
     let arguments = ["bench", "chain", "--blocks", "100", "--transactions", "20", "--json"];

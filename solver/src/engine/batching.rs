@@ -131,11 +131,11 @@ impl Engine {
                 drop(work);
             });
         }
-        for batch in self.store.open_batches().await? {
-            if let Some(work) = self.claim_work(batch.id) {
+        for id in self.store.open_batches().await? {
+            if let Some(work) = self.claim_work(id) {
                 let engine = Arc::clone(self);
                 looks.spawn(async move {
-                    report("batch", engine.pursue_batch(&batch).await);
+                    report("batch", engine.pursue_batch(id).await);
                     drop(work);
                 });
             }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use alloy::{
     eips::BlockNumberOrTag,
-    primitives::{Address, U256},
+    primitives::{Address, B256, U256},
     rpc::types::TransactionRequest,
 };
 use chain::sender::{self, Inclusion};
@@ -123,8 +123,10 @@ impl Engine {
         }
     }
 
-    /// Sends a batch's transaction and writes down what it came to.
-    pub(super) async fn pursue_batch(&self, batch: &Batch) -> Result<(), Fault> {
+    /// Sends a batch's transaction and writes down what it came to. Nobody else may work on it meanwhile.
+    pub(super) async fn pursue_batch(&self, id: B256) -> Result<(), Fault> {
+        let Some(batch) = self.store.open_batch(id).await? else { return Ok(()) };
+        let batch = &batch;
         let link = self.network.link(batch.outgoing.chain)?;
         let wallet = link.wallet(batch.outgoing.wallet).ok_or_else(|| {
             Fault::Inconsistent(format!("wallet {} is not configured", batch.outgoing.wallet))

@@ -80,25 +80,31 @@ impl Store {
         self.commit(tx, steps).await
     }
 
-    /// Batches whose transaction is not known to have ended.
-    pub async fn open_batches(&self) -> Result<Vec<Batch>, Error> {
-        let rows =
-            sqlx::query("SELECT id, kind FROM batches WHERE is_open = 1 ORDER BY created_at")
-                .fetch_all(self.db.pool())
-                .await?;
-        let mut batches = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let id = row.b256("id")?;
-            let kind = BatchKind::from_name(&row.text("kind")?)
-                .ok_or(Error::Malformed { what: "batch kind" })?;
-            let outgoing = self
-                .outgoing(&kind.key(id))
-                .await?
-                .ok_or(Error::Malformed { what: "batch without its transaction" })?;
-            let orders = self.members(id).await?;
-            batches.push(Batch { id, kind, outgoing, orders });
-        }
-        Ok(batches)
+    /// Batches whose transaction is not known to have ended, the oldest first.
+    pub async fn open_batches(&self) -> Result<Vec<B256>, Error> {
+        let rows = sqlx::query("SELECT id FROM batches WHERE is_open = 1 ORDER BY created_at")
+            .fetch_all(self.db.pool())
+            .await?;
+        Ok(rows.iter().map(|row| row.b256("id")).collect::<Result<_, _>>()?)
+    }
+
+    /// A batch with its transaction and members; `None` once it has ended.
+    ///
+    /// These are several reads: whoever might end the batch meanwhile must be kept from it.
+    pub async fn open_batch(&self, id: B256) -> Result<Option<Batch>, Error> {
+        let row = sqlx::query("SELECT kind FROM batches WHERE id = $1 AND is_open = 1")
+            .bind(id.as_slice())
+            .fetch_optional(self.db.pool())
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let kind = BatchKind::from_name(&row.text("kind")?)
+            .ok_or(Error::Malformed { what: "batch kind" })?;
+        let outgoing = self
+            .outgoing(&kind.key(id))
+            .await?
+            .ok_or(Error::Malformed { what: "batch without its transaction" })?;
+        let orders = self.members(id).await?;
+        Ok(Some(Batch { id, kind, outgoing, orders }))
     }
 
     async fn members(&self, id: B256) -> Result<Vec<Order>, Error> {

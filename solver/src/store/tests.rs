@@ -211,14 +211,15 @@ async fn a_batch_moves_its_members_together() {
     let steps: Vec<Step> =
         orders.iter().map(|o| Step::new(o, State::Proving, "", 2).in_batch(Some(id))).collect();
     store.form_batch(id, BatchKind::Proof, &outgoing, &steps, 2).await.unwrap();
-    let open = store.open_batches().await.unwrap();
-    assert_eq!((open.len(), open[0].orders.len()), (1, 3));
-    assert_eq!(open[0].outgoing, outgoing);
-    let ended: Vec<Step> = (open[0].orders.iter())
+    assert_eq!(store.open_batches().await.unwrap(), [id]);
+    let open = store.open_batch(id).await.unwrap().unwrap();
+    assert_eq!((open.orders.len(), &open.outgoing), (3, &outgoing));
+    let ended: Vec<Step> = (open.orders.iter())
         .map(|o| Step::new(o, State::Attesting, "", 3).in_batch(None))
         .collect();
     store.end_batch(id, &ended, 3).await.unwrap();
     assert!(store.open_batches().await.unwrap().is_empty());
+    assert!(store.open_batch(id).await.unwrap().is_none());
     assert_eq!(store.in_state(State::Attesting, 10).await.unwrap().len(), 3);
     assert_eq!(store.outgoing(&BatchKind::Proof.key(id)).await.unwrap(), None);
 }
