@@ -257,7 +257,7 @@ pub(crate) async fn look_at(
 /// Whether the journal has given a request up without a transaction of it.
 const fn is_unsent(status: &Status) -> bool {
     match status {
-        Status::Refused(_) | Status::Canceled => true,
+        Status::Refused(_) | Status::Canceled(_) => true,
         Status::Queued | Status::Pending { .. } | Status::Included(_) | Status::Confirmed(_) => {
             false
         }

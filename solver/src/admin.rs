@@ -1,12 +1,12 @@
 //! The operator's API, beside `/metrics` and `/health`: pause, drain, limits, explanations, books.
 //! Every route asks for the token; without one in the configuration there are no routes.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use alloy::primitives::{Address, B256};
 use axum::{
     Json, Router,
-    extract::{Path, Query, Request, State},
+    extract::{FromRef, Path, Query, Request, State},
     http::{StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -35,11 +35,26 @@ pub(crate) fn routes(config: &Config, engine: Arc<Engine>) -> Router {
         .route("/v1/resume", post(async |s| set_mode(s, Mode::Running).await))
         .route("/v1/limits", get(limits).put(set_limits))
         .route("/v1/lists", get(lists).put(set_lists))
+        .route("/v1/reload", post(reload))
         .route("/v1/intents/{hash}", get(explain))
         .route("/v1/report.csv", get(report_csv))
         .route("/v1/report.svg", get(report_svg))
         .layer(middleware::from_fn_with_state(token, authorize))
-        .with_state(engine)
+        .with_state(Desk { engine, file: config.file.clone() })
+}
+
+/// What the routes share.
+#[derive(Clone)]
+struct Desk {
+    engine: Arc<Engine>,
+    /// The configuration file.
+    file: Option<PathBuf>,
+}
+
+impl FromRef<Desk> for Arc<Engine> {
+    fn from_ref(desk: &Desk) -> Self {
+        Self::clone(&desk.engine)
+    }
 }
 
 async fn authorize(State(token): State<Secret>, request: Request, next: Next) -> Response {
@@ -114,6 +129,18 @@ async fn set_mode(State(engine): State<Arc<Engine>>, mode: Mode) -> Result<Strin
     engine.store.set_mode(mode).await.map_err(internal)?;
     tracing::warn!(%mode, "the operator has set the mode");
     Ok(mode.to_string())
+}
+
+/// Reads limits, lists and lanes from the configuration file again. A file with any fault changes
+/// nothing.
+async fn reload(State(desk): State<Desk>) -> Result<StatusCode, Fault> {
+    let none = || Fault(StatusCode::CONFLICT, "the solver was started without a file".into());
+    let file = desk.file.ok_or_else(none)?;
+    let config = service::config::load::<Config>(&file)
+        .map_err(|faults| Fault(StatusCode::UNPROCESSABLE_ENTITY, faults.to_string()))?;
+    desk.engine.policy.reload(&config);
+    tracing::warn!(file = %file.display(), "limits, lists and lanes were read again");
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// The limits as the operator writes them.

@@ -6,7 +6,9 @@ mod policy;
 mod prices;
 
 pub use chains::{ChainConfig, Confirmation, L1Fee, TokenConfig};
-pub use policy::{BatchConfig, LimitsConfig, ListsConfig, RouteConfig, TierConfig};
+pub use policy::{
+    BatchConfig, LimitsConfig, ListsConfig, RebalanceConfig, RouteConfig, TierConfig,
+};
 pub use prices::{PricesConfig, SourceConfig};
 
 use std::{
@@ -66,6 +68,8 @@ pub enum Run {
 /// Everything the solver needs to know.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// The file it was read from, when there is one: limits and lists are read from it again.
+    pub file: Option<PathBuf>,
     /// How careful it must be.
     pub environment: Environment,
     /// Whether it fills or only says what it would do.
@@ -104,6 +108,8 @@ pub struct Config {
     pub tiers: TierConfig,
     /// Proof and withdrawal batches.
     pub batches: BatchConfig,
+    /// Transfers to where inventory is short; without them it is only alerted.
+    pub rebalancing: Option<RebalanceConfig>,
 }
 
 /// A quote shorter than this cannot be signed and mined in time.
@@ -130,11 +136,13 @@ impl FromToml for Config {
         let lists = section.section("lists");
         let tiers = section.section("tiers");
         let batches = section.section("batches");
+        let rebalancing = section.optional_section("rebalancing");
         let chains = keyed_by_chain_id(section, chains?);
         if quote_lifetime < SHORTEST_QUOTE {
             section.fault("quote_lifetime", "5s or more", &format!("{quote_lifetime:?}"));
         }
         let config = Self {
+            file: None,
             environment: environment?,
             run: if dry { Run::Dry } else { Run::Live },
             database: database?,
@@ -154,6 +162,7 @@ impl FromToml for Config {
             lists: lists?,
             tiers: tiers?,
             batches: batches?,
+            rebalancing,
         };
         config.refuse_too_few_sources(section);
         Some(config)

@@ -29,7 +29,7 @@ sol! {
 }
 
 /// Whether a transaction's gas was estimated by a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum GasSource {
     /// By a node: on Arbitrum the charge is in it.
     Estimated,

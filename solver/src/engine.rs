@@ -139,6 +139,7 @@ impl Engine {
             policy: Arc::clone(&policy),
             store: store.clone(),
             valuer: valuer.clone(),
+            recents: Arc::default(),
         };
         Self {
             network,

@@ -1,7 +1,10 @@
 //! What the chains and the books say about an order at one moment: everything the rules look at.
 
+mod destination;
 mod gather;
+mod recent;
 
+pub use destination::Probe;
 pub(crate) use gather::balance;
 pub use gather::{Fault, Gatherer};
 
@@ -100,4 +103,19 @@ pub struct Plan {
     pub data: Bytes,
     /// Gas it took in simulation.
     pub gas: u64,
+}
+
+/// Added to the simulated gas: state moves between simulation and execution.
+const GAS_MARGIN_PERCENT: u64 = 25;
+
+impl Plan {
+    /// The gas it is sent with.
+    pub const fn gas_limit(&self) -> u64 {
+        self.gas.saturating_add(self.gas.saturating_mul(GAS_MARGIN_PERCENT) / 100)
+    }
+}
+
+/// Reasons are stored and shown: a hostile contract does not decide how long they are.
+fn shortened(text: &str) -> String {
+    text.chars().take(300).collect()
 }

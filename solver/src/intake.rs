@@ -141,6 +141,7 @@ pub(crate) fn following(served: &Served, poll: std::time::Duration) -> FollowerC
         prover::IntentProofInvalidated::SIGNATURE_HASH,
     ];
     config.poll = poll;
+    config.ws = served.ws.clone();
     config
 }
 
@@ -168,7 +169,8 @@ impl Intake {
                 }
             }
             follower.acknowledge(&mut tx).await?;
-            tx.commit().await.map_err(store::Error::from)?;
+            // What a power cut takes back is read from the chain again: the cursor goes with it.
+            tx.commit_relaxed().await.map_err(store::Error::from)?;
             service::crash_point!("solver.intake.written");
             for hash in woken {
                 // A closed channel means the engine has stopped; the store wakes it next time.

@@ -11,6 +11,7 @@ use chain::{
     client,
     sender::{self, Request},
 };
+use futures::future::try_join_all;
 use protocol::{
     abi::erc20,
     ids::{ChainId, IntentHash},
@@ -29,6 +30,9 @@ use crate::{
 
 /// How often balances are read although nothing of ours has moved: deposits, and alerts.
 const EVERY: Duration = Duration::from_secs(5);
+
+/// How often at most they are read because something has moved.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Why balances cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -61,9 +65,7 @@ pub(crate) struct Inventory {
 impl Inventory {
     /// Reads every balance once.
     pub(crate) async fn read_all(&self) -> Result<(), Error> {
-        for served in self.policy.chains() {
-            self.read_chain(served).await?;
-        }
+        try_join_all(self.policy.chains().map(|served| self.read_chain(served))).await?;
         Ok(())
     }
 
@@ -72,26 +74,30 @@ impl Inventory {
         // Balances are read at a block that exists for certain, so that the block they are
         // booked under is the block they are true at.
         let block = link.client.latest().await?.number;
-        for wallet in &link.wallets {
-            for token in served.tokens.keys() {
-                let asset = Asset { chain: served.id, token: *token };
-                let at = BlockNumberOrTag::Number(block);
-                let amount = balance(&link.client, *token, wallet.address(), at).await?;
-                let holding = Holding { wallet: wallet.address(), asset, amount, block };
-                self.store.observe(holding).await?;
-            }
+        let at = BlockNumberOrTag::Number(block);
+        let pairs = (link.wallets.iter())
+            .flat_map(|wallet| served.tokens.keys().map(|token| (wallet.address(), *token)));
+        let holdings = try_join_all(pairs.map(|(wallet, token)| async move {
+            let asset = Asset { chain: served.id, token };
+            let amount = balance(&link.client, token, wallet, at).await?;
+            Ok::<_, Error>(Holding { wallet, asset, amount, block })
+        }));
+        for holding in holdings.await? {
+            self.store.observe(holding).await?;
         }
         Ok(())
     }
 
     /// Keeps balances fresh until shutdown. A chain that does not answer keeps its last ones.
     pub(crate) async fn run(self, shutdown: CancellationToken) -> Result<(), store::Error> {
+        let mut reports = tokio::time::interval(EVERY);
+        reports.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !shutdown.is_cancelled() {
-            tokio::select! {
+            let report = tokio::select! {
                 () = shutdown.cancelled() => break,
-                () = self.moved.notified() => {}
-                () = tokio::time::sleep(EVERY) => {}
-            }
+                () = self.moved.notified() => false,
+                _ = reports.tick() => true,
+            };
             for served in self.policy.chains() {
                 match self.read_chain(served).await {
                     Ok(()) => {}
@@ -102,7 +108,11 @@ impl Inventory {
                     }
                 }
             }
-            self.report().await?;
+            if report {
+                self.report().await?;
+            }
+            // Many fills end at about the same time: one reading serves them.
+            let _ = shutdown.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
         }
         Ok(())
     }

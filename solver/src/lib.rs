@@ -41,6 +41,6 @@ pub mod valuer;
 
 pub use config::{
     BatchConfig, ChainConfig, Config, Confirmation, Environment, L1Fee, LimitsConfig, ListsConfig,
-    PricesConfig, RouteConfig, Run, SourceConfig, TierConfig, TokenConfig,
+    PricesConfig, RebalanceConfig, RouteConfig, Run, SourceConfig, TierConfig, TokenConfig,
 };
 pub use spawn::{Error, Handle, spawn};

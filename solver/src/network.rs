@@ -7,7 +7,7 @@ use chain::{
     ChainClient, Db, Sender,
     client::{self, BlockHeader, ClientOptions, Fees},
     manifest::Manifest,
-    sender::SenderConfig,
+    sender::{FeePolicy, SenderConfig},
 };
 use protocol::ids::ChainId;
 use service::tasks::Spawner;
@@ -151,8 +151,13 @@ async fn link(
     let mut wallets = Vec::new();
     for key in &config.wallets {
         let signer = key.load().map_err(|source| Error::Key { chain: id, source })?;
-        let sending =
-            SenderConfig { confirm: config.confirm, poll: config.poll, ..SenderConfig::default() };
+        let fees = FeePolicy { max_fee_cap: Some(config.max_gas_price), ..FeePolicy::default() };
+        let sending = SenderConfig {
+            confirm: config.confirm,
+            poll: config.poll,
+            fees,
+            ..SenderConfig::default()
+        };
         let sender = Sender::start(db.clone(), client.clone(), signer, sending)
             .await
             .map_err(|source| Error::Sender { chain: id, source })?;

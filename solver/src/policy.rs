@@ -1,6 +1,9 @@
 //! What is served and on which terms: the configuration joined with the deployment manifest.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use alloy::primitives::{Address, U256};
 use chain::manifest::{ChainManifest, Manifest};
@@ -9,6 +12,7 @@ use protocol::{
     finality::Tier,
     ids::{ChainId, Domain},
 };
+use url::Url;
 
 use crate::{
     config::{
@@ -66,6 +70,8 @@ pub struct Served {
     pub provers: BTreeMap<Address, Settlement>,
     /// First block of the deployment.
     pub start_block: u64,
+    /// WebSocket URLs that tell of new blocks.
+    pub ws: Vec<Url>,
     /// How it charges for data.
     pub l1_fee: L1Fee,
     /// Wei each wallet keeps for gas.
@@ -113,6 +119,7 @@ impl Served {
             inbox: contracts.inbox,
             provers,
             start_block: manifest.start_block,
+            ws: if config.ws.is_empty() { manifest.ws.clone() } else { config.ws.clone() },
             l1_fee: config.l1_fee,
             gas_reserve: config.gas_reserve,
             tokens: std::iter::once((Address::ZERO, native)).chain(tokens).collect(),
@@ -142,11 +149,13 @@ pub struct NotDeployed {
 #[derive(Debug)]
 pub struct Policy {
     chains: BTreeMap<ChainId, Served>,
-    routes: Vec<RouteConfig>,
+    routes: RwLock<Arc<[RouteConfig]>>,
     limits: RwLock<LimitsConfig>,
     lists: RwLock<Arc<ListsConfig>>,
     tiers: TierConfig,
     batches: BatchConfig,
+    /// Our wallets on any chain.
+    own: BTreeSet<Address>,
 }
 
 impl Policy {
@@ -166,12 +175,24 @@ impl Policy {
         }
         Ok(Self {
             chains,
-            routes: config.routes.clone(),
+            routes: RwLock::new(config.routes.clone().into()),
             limits: RwLock::new(config.limits),
             lists: RwLock::new(Arc::new(config.lists.clone())),
             tiers: config.tiers,
             batches: config.batches,
+            // A key that cannot be had stops the start where the wallets are.
+            own: (config.chains.values())
+                .flat_map(|chain| &chain.wallets)
+                .filter_map(|key| Some(key.load().ok()?.address()))
+                .collect(),
         })
+    }
+
+    /// Takes limits, lists and lanes from another configuration.
+    pub fn reload(&self, config: &Config) {
+        self.set_limits(config.limits);
+        self.set_lists(config.lists.clone());
+        *self.routes.write() = config.routes.clone().into();
     }
 
     /// Replaces the limits.
@@ -200,8 +221,8 @@ impl Policy {
     }
 
     /// Margin and limit of a lane: the first that covers it.
-    pub fn lane(&self, origin: ChainId, destination: ChainId) -> Option<&RouteConfig> {
-        self.routes.iter().find(|route| route.covers(origin, destination))
+    pub fn lane(&self, origin: ChainId, destination: ChainId) -> Option<RouteConfig> {
+        self.routes.read().iter().find(|route| route.covers(origin, destination)).copied()
     }
 
     /// How the order's prover settles, if it is known on the origin.
@@ -212,6 +233,11 @@ impl Policy {
     /// The destination's prover of a tier.
     pub fn twin(&self, order: &Order, tier: Tier) -> Option<Address> {
         self.chain(order.destination())?.prover(Settlement::Message(tier))
+    }
+
+    /// Whether an address is one of our wallets on any chain.
+    pub fn is_ours(&self, address: Address) -> bool {
+        self.own.contains(&address)
     }
 
     /// Limits as of now.

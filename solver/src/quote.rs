@@ -17,6 +17,7 @@ use api::{
     aggregator::{AmountRequest, Security},
     solver::{NoQuote, NoQuoteReason, Quote, QuoteRequest, QuoteResponse, SignedQuote},
 };
+use futures::future::join_all;
 use protocol::{
     abi::erc20,
     finality::Tier,
@@ -95,11 +96,11 @@ impl Quoter {
             return Ok(answer);
         }
         let tiers = [(Tier::Instant, Security::Instant), (Tier::Finalized, Security::Finalized)];
-        for (tier, security) in tiers {
-            if request.security.is_some_and(|wanted| wanted != security) {
-                continue;
-            }
-            match self.quote_tier(request, tier, security).await? {
+        let wanted = (tiers.into_iter())
+            .filter(|(_, security)| request.security.is_none_or(|wanted| wanted == *security))
+            .map(|(tier, security)| self.quote_tier(request, tier, security));
+        for quoted in join_all(wanted).await {
+            match quoted? {
                 Ok(quote) => answer.quotes.push(quote),
                 Err(none) => answer.unavailable.push(none),
             }

@@ -25,10 +25,13 @@ use crate::{
     preflight,
     price::{Board, Chainlink, Fixed, Http, Source},
     quote::Quoter,
-    rebalance::AlertOnly,
+    rebalance::{AlertOnly, ByIntents, Rebalancer},
     store::{self, Store},
     valuer::Valuer,
 };
+
+/// How often transfers between our wallets are looked at.
+const TRANSFERS_EVERY: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// Why the solver does not start.
 #[derive(Debug, thiserror::Error)]
@@ -138,18 +141,6 @@ async fn start(config: Config) -> Result<Handle, Error> {
     board.refresh().await;
     let valuer = Valuer::new(Arc::clone(&policy), board.clone(), clock.clone());
     let moved = Arc::new(Notify::new());
-    let inventory = Inventory {
-        network: network.clone(),
-        policy: Arc::clone(&policy),
-        store: store.clone(),
-        clock: clock.clone(),
-        moved: Arc::clone(&moved),
-        rebalancer: Arc::new(AlertOnly),
-    };
-    inventory.read_all().await?;
-    if config.run == crate::Run::Live {
-        inventory.approve_all().await?;
-    }
     let engine = Arc::new(Engine::new(Parts {
         network: network.clone(),
         policy: Arc::clone(&policy),
@@ -157,11 +148,24 @@ async fn start(config: Config) -> Result<Handle, Error> {
         valuer: valuer.clone(),
         clock: clock.clone(),
         run: config.run,
-        moved,
+        moved: Arc::clone(&moved),
         parallel: config.parallel,
         tick: config.tick,
         patience: config.stop_bound / 2,
     }));
+    let rebalancer = rebalancer(&config, &engine);
+    let inventory = Inventory {
+        network: network.clone(),
+        policy: Arc::clone(&policy),
+        store: store.clone(),
+        clock: clock.clone(),
+        moved,
+        rebalancer: Arc::clone(&rebalancer),
+    };
+    inventory.read_all().await?;
+    if config.run == crate::Run::Live {
+        inventory.approve_all().await?;
+    }
     let (wake, woken) = mpsc::unbounded_channel();
     for served in policy.chains() {
         let link = network.link(served.id)?;
@@ -179,6 +183,7 @@ async fn start(config: Config) -> Result<Handle, Error> {
     }
     spawner.spawn("engine", Arc::clone(&engine).run(woken, spawner.shutdown()));
     spawner.spawn("inventory", inventory.run(spawner.shutdown()));
+    spawner.spawn("rebalancing", pursue_transfers(rebalancer, spawner.shutdown()));
     spawner.spawn("prices", refresh_prices(board, config.prices.refresh, spawner.shutdown()));
     let quoter = Arc::new(Quoter::new(&config, Arc::clone(&engine)));
     spawner.spawn("quotes", Arc::clone(&quoter).expire(spawner.shutdown()));
@@ -189,6 +194,16 @@ async fn start(config: Config) -> Result<Handle, Error> {
     let admin = admin::serve(config.admin_listen, health, routes, &spawner).await?;
     tracing::info!(%api, %admin, chains = config.chains.len(), "solver runs");
     Ok(Handle { api, admin, store, stop_bound: config.stop_bound, tasks })
+}
+
+/// Who moves inventory to where it is short.
+fn rebalancer(config: &Config, engine: &Arc<Engine>) -> Arc<dyn Rebalancer> {
+    match config.rebalancing {
+        Some(bounds) if config.run == crate::Run::Live => {
+            Arc::new(ByIntents::new(Arc::clone(engine), bounds))
+        }
+        Some(_) | None => Arc::new(AlertOnly),
+    }
 }
 
 /// The configured price sources.
@@ -213,6 +228,15 @@ fn sources(
         });
     }
     Ok(sources)
+}
+
+/// Goes on with transfers between our wallets until shutdown.
+async fn pursue_transfers(rebalancer: Arc<dyn Rebalancer>, shutdown: CancellationToken) {
+    let mut ticks = tokio::time::interval(TRANSFERS_EVERY);
+    while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+        // What is being sent is in the journal: stopping in the middle loses nothing.
+        let _ = shutdown.run_until_cancelled(rebalancer.pursue()).await;
+    }
 }
 
 /// Asks the price sources until shutdown.

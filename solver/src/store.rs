@@ -5,6 +5,7 @@
 //! after that transaction has been committed.
 
 mod batches;
+mod copies;
 mod inventory;
 mod ledger;
 mod orders;
@@ -12,6 +13,7 @@ mod outbox;
 mod quotes;
 mod schema;
 mod switches;
+mod transfers;
 
 pub use batches::{Batch, BatchKind};
 pub use inventory::{Holding, Reservation};
@@ -20,6 +22,7 @@ pub use orders::{Books, HistoryEntry, Recorded, Release, Step};
 pub use outbox::Outgoing;
 pub use quotes::StoredQuote;
 pub use switches::{Mode, UnknownMode};
+pub use transfers::{Transfer, TransferState};
 
 use chain::db::{self, Db};
 use protocol::ids::IntentHash;

@@ -1,6 +1,7 @@
 mod aggregator;
 mod chain;
 mod messages;
+mod solver;
 
 use std::process::ExitCode;
 
@@ -35,6 +36,10 @@ enum Subject {
     /// One of the providers that `bench aggregator` starts.
     #[command(hide = true)]
     MockProvider(aggregator::Provider),
+    /// The solver: how soon it fills, how fast it decides and quotes, what many intents cost it.
+    ///
+    /// Chains, users and solver share this machine's cores; two of them make everything look slow.
+    Solver(solver::Solver),
 }
 
 impl Bench {
@@ -44,6 +49,7 @@ impl Bench {
             Subject::Messages(command) => command.run(output).await,
             Subject::Aggregator(command) => command.run(output).await,
             Subject::MockProvider(command) => command.run().await,
+            Subject::Solver(command) => command.run(output).await,
         }
     }
 }

@@ -12,6 +12,7 @@ mod quote;
 mod role;
 mod send;
 mod soak;
+mod solver;
 mod status;
 mod up;
 
@@ -48,8 +49,8 @@ pub(crate) enum Command {
     Validator(role::Role),
     /// Run a relayer: it carries messages and the signatures under them.
     Relayer(message::Relayer),
-    /// Run a solver: it quotes and fills intents.
-    Solver(role::Role),
+    /// Run a solver, which quotes and fills intents, or ask one about an intent.
+    Solver(solver::Solver),
     /// Run the aggregator: it compares quotes and follows orders.
     Aggregator(role::Role),
     /// Measure a part of the system on this machine.
@@ -64,11 +65,8 @@ impl Command {
     /// What is logged unless the environment says otherwise.
     pub(crate) const fn log_filter(&self) -> &'static str {
         match self {
-            Self::Devnet(_)
-            | Self::Validator(_)
-            | Self::Relayer(_)
-            | Self::Solver(_)
-            | Self::Aggregator(_) => "info",
+            Self::Solver(command) => command.log_filter(),
+            Self::Devnet(_) | Self::Validator(_) | Self::Relayer(_) | Self::Aggregator(_) => "info",
             Self::Up(_)
             | Self::Send(_)
             | Self::Quote(_)
@@ -100,7 +98,7 @@ impl Command {
             Self::Devnet(command) => command.run(output).await,
             Self::Validator(role) => role.validator().await,
             Self::Relayer(relayer) => relayer.run(output).await,
-            Self::Solver(role) => role.solver().await,
+            Self::Solver(command) => command.run(output).await,
             Self::Aggregator(role) => role.aggregator().await,
             Self::Bench(command) => command.run(output).await,
             Self::Soak(command) => command.run(output).await,

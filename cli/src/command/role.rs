@@ -4,7 +4,6 @@ use aggregator::Config as AggregatorConfig;
 use eyre::WrapErr;
 use service::{config, signal, tasks::StopError};
 use settlement::{relayer::RelayerConfig, validator::ValidatorConfig};
-use solver::Config as SolverConfig;
 use tokio::sync::oneshot;
 
 /// How a service is started.
@@ -48,9 +47,13 @@ impl Role {
         ended(handle.stop().await)
     }
 
-    /// Quotes and fills intents.
-    pub(super) async fn solver(self) -> eyre::Result<ExitCode> {
-        let config = config::load::<SolverConfig>(&self.config)?;
+    /// Quotes and fills intents, or only says what it would do.
+    pub(super) async fn solver(self, dry_run: bool) -> eyre::Result<ExitCode> {
+        let mut config = config::load::<solver::Config>(&self.config)?;
+        config.file = Some(self.config);
+        if dry_run {
+            config.run = solver::Run::Dry;
+        }
         let handle = solver::spawn(config).await?;
         self.life.wait(handle.ended()).await?;
         ended(handle.stop().await)

@@ -87,7 +87,7 @@ pub fn deployment(rpcs: &BTreeMap<u64, Url>, manifest: PathBuf) -> Config {
             chain_id: ChainId(*id),
             domain: Domain(u32::try_from(*id).unwrap_or(u32::MAX)),
             rpc: vec![rpc.clone()],
-            ws: Vec::new(),
+            ws: websocket(rpc).into_iter().collect(),
             stack: "nitro".to_owned(),
             data_availability: "none".to_owned(),
             finality: FinalityRule::Tag(Tag::Finalized),
@@ -124,4 +124,10 @@ fn name(chain_id: u64) -> String {
 fn validators(first: usize) -> ValidatorSet {
     let accounts = DEV_ADDRESSES.iter().skip(first).take(VALIDATORS.into());
     ValidatorSet { validators: accounts.copied().collect(), threshold: THRESHOLD }
+}
+
+/// The same port over WebSocket: development chains serve both.
+fn websocket(rpc: &Url) -> Option<Url> {
+    let mut url = rpc.clone();
+    url.set_scheme("ws").is_ok().then_some(url)
 }

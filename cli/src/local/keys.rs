@@ -139,7 +139,7 @@ impl Keyring {
 }
 
 /// Writes a new random key, unless the file is there.
-fn write_once(path: &Path) -> io::Result<()> {
+pub(super) fn write_once(path: &Path) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

@@ -12,7 +12,7 @@ use super::{
     configs::Setting,
     deployment::deploy,
     healthy::{Endpoint, wait_until_healthy},
-    keys::Holder,
+    keys::{Holder, write_once},
     layout::{FINALIZED_LAG, Layout, Role, SOLVERS},
     network::{External, Network},
     supervisor::{ChildSpec, Folders, Supervisor},
@@ -134,9 +134,15 @@ impl System {
         let solvers = solver_urls(|role| format!("http://{}", layout.internal(role)));
         for role in Role::services() {
             let text = setting.config(role, &layout.place(role), manifest, &solvers);
+            let mut text = text.unwrap_or_default();
+            if matches!(role, Role::Solver(_)) {
+                let token = layout.state(role).join("admin.token");
+                write_once(&token).wrap_err_with(|| token.display().to_string())?;
+                let token = toml::Value::String(format!("file:{}", token.display()));
+                text = format!("admin_token = {token}\n{text}");
+            }
             let path = layout.config(role);
-            fs::write(&path, text.unwrap_or_default())
-                .wrap_err_with(|| path.display().to_string())?;
+            fs::write(&path, text).wrap_err_with(|| path.display().to_string())?;
         }
         Ok(())
     }

@@ -37,6 +37,7 @@ fn up_bridges_survives_kills_and_stops_cleanly() -> eyre::Result<()> {
     let id = sent["order"]["id"].as_str().ok_or_eyre("no id")?.to_owned();
     let status = result(&mut metalayer(&["status", &id, "--json"], home.path()))?;
     assert_eq!(status["id"], sent["order"]["id"]);
+    explained(home.path(), &id)?;
     let history = result(&mut metalayer(&["history", "--json"], home.path()))?;
     assert_eq!(history["orders"].as_array().map(Vec::len), Some(2), "{history}");
 
@@ -98,6 +99,21 @@ fn wait_for_a_funded_order(home: &Path) -> eyre::Result<()> {
             return Ok(());
         }
         ensure!(std::time::Instant::now() < deadline, "waited for orders: {history}");
+    }
+}
+
+/// Asks the solvers why the order is where it is, until the one that filled it has booked that.
+fn explained(home: &Path, id: &str) -> eyre::Result<()> {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    loop {
+        let asked = metalayer(&["solver", "intent", id], home).output()?;
+        let text = String::from_utf8_lossy(&asked.stdout).into_owned();
+        if ["history", "filling", "fill_gas"].iter().all(|word| text.contains(word)) {
+            return Ok(());
+        }
+        let faults = String::from_utf8_lossy(&asked.stderr);
+        ensure!(std::time::Instant::now() < deadline, "{text}{faults}");
+        std::thread::sleep(std::time::Duration::from_millis(200));
     }
 }
 

@@ -3,22 +3,68 @@
 //! Queries are written once, with `$n` placeholders, and take only what both databases read alike: `BIGINT`, `TEXT` and
 //! `BLOB` columns. A 256-bit number is a `BLOB` of 32 big-endian bytes ([`word`] and [`RowExt::u256`]), which also sorts
 //! as the number does.
+//!
+//! On SQLite the transactions of a process take turns on one connection, and those that commit at about the same time
+//! share one write to the disk: [`Tx::commit`] returns when it is done.
 
+mod flush;
 mod lease;
 
-use std::{path::PathBuf, sync::Once, time::Duration};
+use std::{
+    ops::{Deref, DerefMut},
+    path::PathBuf,
+    sync::{Arc, Once},
+    time::Duration,
+};
 
 use alloy::primitives::{Address, B256, U256};
 use sqlx::{
-    Any, AssertSqlSafe, ConnectOptions, Executor, Row,
+    Any, AnyConnection, AssertSqlSafe, ConnectOptions, Executor, Row,
     any::{AnyConnectOptions, AnyPoolOptions},
 };
 pub use sqlx::{AnyPool, any::AnyRow};
 
+use self::flush::Flusher;
 pub use self::lease::Lease;
 
 /// A transaction on a [`Db`]; rolled back when dropped before `commit`.
-pub type Tx = sqlx::Transaction<'static, Any>;
+#[derive(Debug)]
+pub struct Tx {
+    inner: sqlx::Transaction<'static, Any>,
+    flusher: Option<Arc<Flusher>>,
+}
+
+impl Tx {
+    /// Commits. When this returns, neither a crash nor a power cut takes it back.
+    pub async fn commit(self) -> Result<(), Error> {
+        let flusher = self.flusher.clone();
+        self.commit_relaxed().await?;
+        match flusher {
+            Some(flusher) => flusher.flush().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Commits without waiting for the disk. A crash of the process does not take it back; a power cut may, together with
+    /// everything committed after it. For what a chain tells again, and before something that is committed in full.
+    pub async fn commit_relaxed(self) -> Result<(), Error> {
+        Ok(self.inner.commit().await?)
+    }
+}
+
+impl Deref for Tx {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        &self.inner
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        &mut self.inner
+    }
+}
 
 /// How long a writer waits for another one.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,9 +73,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub struct Db {
     pool: AnyPool,
+    /// Where transactions run: on SQLite one connection, so that writers queue instead of polling for the lock.
+    writers: AnyPool,
     kind: Kind,
     /// Of SQLite, unless it is in memory.
     file: Option<PathBuf>,
+    flusher: Option<Arc<Flusher>>,
 }
 
 /// Which database it is.
@@ -92,6 +141,9 @@ pub enum Error {
         /// What the system answered.
         source: std::io::Error,
     },
+    /// What was committed could not be brought to the disk.
+    #[error("write-ahead log: {0}")]
+    Flush(#[from] std::io::Error),
     /// A stored value has not the expected form.
     #[error("column {column} holds no {expected}")]
     Column {
@@ -125,26 +177,20 @@ impl Db {
         };
         let options: AnyConnectOptions = url.parse::<AnyConnectOptions>()?;
         let options = options.disable_statement_logging();
-        let mut pool = AnyPoolOptions::new().acquire_timeout(PATIENCE);
-        pool = if in_memory {
-            pool.max_connections(1).min_connections(1).idle_timeout(None).max_lifetime(None)
-        } else {
-            pool.max_connections(8)
-        };
-        if kind == Kind::Sqlite {
-            pool = pool.after_connect(|connection, _| {
-                Box::pin(async move {
-                    connection
-                        .execute(
-                            "PRAGMA busy_timeout = 30000; PRAGMA journal_mode = WAL; \
-                             PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
-                        )
-                        .await?;
-                    Ok(())
-                })
-            });
+        if kind == Kind::Postgres {
+            let pool = pool_options(8).connect_with(options).await?;
+            return Ok(Self { writers: pool.clone(), pool, kind, file, flusher: None });
         }
-        Ok(Self { pool: pool.connect_with(options).await?, kind, file })
+        if in_memory {
+            let pool = sqlite_options(1, "FULL").min_connections(1);
+            let pool = pool.idle_timeout(None).max_lifetime(None).connect_with(options).await?;
+            return Ok(Self { writers: pool.clone(), pool, kind, file, flusher: None });
+        }
+        let pool = sqlite_options(8, "FULL").connect_with(options.clone()).await?;
+        // The flusher does for many commits at once what `FULL` does for each.
+        let writers = sqlite_options(1, "NORMAL").connect_with(options).await?;
+        let flusher = Some(Arc::new(Flusher::of(&pool).await?));
+        Ok(Self { pool, writers, kind, file, flusher })
     }
 
     /// Which database it is.
@@ -164,7 +210,16 @@ impl Db {
             Kind::Sqlite => "BEGIN IMMEDIATE",
             Kind::Postgres => "BEGIN",
         };
-        Ok(self.pool.begin_with(statement).await?)
+        let inner = self.writers.begin_with(statement).await?;
+        Ok(Tx { inner, flusher: self.flusher.clone() })
+    }
+
+    /// Completes when everything committed so far is on the disk.
+    pub async fn flush(&self) -> Result<(), Error> {
+        match &self.flusher {
+            Some(flusher) => flusher.flush().await,
+            None => Ok(()),
+        }
     }
 
     /// Brings the tables of `component` up to date. Each migration is one or more statements, runs once, and must never
@@ -200,7 +255,7 @@ impl Db {
                 None => self.apply(&mut tx, component, index, migration).await?,
             }
         }
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     async fn apply(
@@ -232,6 +287,24 @@ fn file_of(url: &str) -> Option<PathBuf> {
     let path = url.strip_prefix("sqlite:")?;
     let path = path.strip_prefix("//").unwrap_or(path);
     path.split('?').next().map(PathBuf::from)
+}
+
+fn pool_options(connections: u32) -> AnyPoolOptions {
+    AnyPoolOptions::new().acquire_timeout(PATIENCE).max_connections(connections)
+}
+
+fn sqlite_options(connections: u32, synchronous: &'static str) -> AnyPoolOptions {
+    // A connection to a file does not die of itself: asking before every use would only cost time.
+    pool_options(connections).test_before_acquire(false).after_connect(move |connection, _| {
+        let pragmas = format!(
+            "PRAGMA busy_timeout = 30000; PRAGMA journal_mode = WAL; \
+             PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = ON"
+        );
+        Box::pin(async move {
+            connection.execute(AssertSqlSafe(pragmas)).await?;
+            Ok(())
+        })
+    })
 }
 
 /// A 256-bit number as it is stored: 32 big-endian bytes.

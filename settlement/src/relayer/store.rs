@@ -192,7 +192,7 @@ impl Store {
         for message in messages {
             update(&mut tx, message).await?;
         }
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// Final deliveries to `destination` that were not confirmed, oldest first.
@@ -225,7 +225,7 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         }
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// Blocks below `below` in which messages to `destination` were delivered for good, newest first.

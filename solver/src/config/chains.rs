@@ -14,12 +14,16 @@ use crate::money::Usd;
 pub struct ChainConfig {
     /// RPC URLs; the manifest's when empty.
     pub rpc: Vec<Url>,
+    /// WebSocket URLs, which tell of new blocks sooner than asking does; the manifest's when empty.
+    pub ws: Vec<Url>,
     /// Keys of the wallets that fill, prove and claim here.
     pub wallets: Vec<KeySource>,
     /// Symbol of the native currency's price.
     pub native: String,
     /// Native currency that every wallet keeps for gas, in wei.
     pub gas_reserve: U256,
+    /// Most wei per gas that a transaction of ours offers; dearer gas is waited out.
+    pub max_gas_price: u128,
     /// When one of our own transactions counts as final.
     pub confirm: FinalityRule,
     /// How often new blocks are asked for.
@@ -89,9 +93,11 @@ impl ChainConfig {
 impl FromToml for ChainConfig {
     fn from_toml(section: &mut Section<'_>) -> Option<Self> {
         let rpc = section.list("rpc", "URLs");
+        let ws = section.list("ws", "URLs");
         let wallets = section.required_list("wallets", "key references");
         let native = section.required("native", "the symbol of a price");
         let reserve: String = section.or_default("gas_reserve", "0.05".into(), "whole tokens");
+        let gwei: u64 = section.or_default("max_gas_price", 200, "gwei");
         let confirm = section.or_default(
             "confirm",
             FinalityRule::Blocks(1),
@@ -107,9 +113,11 @@ impl FromToml for ChainConfig {
         }
         Some(Self {
             rpc,
+            ws,
             wallets: wallets?,
             native: native?,
             gas_reserve: gas_reserve?,
+            max_gas_price: u128::from(gwei) * 1_000_000_000,
             confirm,
             poll,
             confirmations: confirmations?,

@@ -1,4 +1,4 @@
-//! `[[routes]]`, `[limits]`, `[lists]`, `[tiers]` and `[batches]`.
+//! `[[routes]]`, `[limits]`, `[lists]`, `[tiers]`, `[batches]` and `[rebalancing]`.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -9,7 +9,7 @@ use service::config::{FromToml, Section};
 use crate::{money::Usd, pricing::Margin, proving::BatchPolicy};
 
 /// Margin and limit of the lanes it matches; the first match counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RouteConfig {
     /// Only from this chain; any when absent.
     pub origin: Option<ChainId>,
@@ -136,6 +136,26 @@ impl FromToml for TierConfig {
     }
 }
 
+/// Bounds of transfers between our own wallets, by intents that other solvers fill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RebalanceConfig {
+    /// Most that one transfer moves.
+    pub largest: Usd,
+    /// What its reward is above what it brings, in basis points.
+    pub fee_bps: u32,
+    /// How long others may fill it.
+    pub open_for: Duration,
+}
+
+impl FromToml for RebalanceConfig {
+    fn from_toml(section: &mut Section<'_>) -> Option<Self> {
+        let largest = section.required("largest", "dollars such as \"1000\"");
+        let fee_bps = section.or_default("fee_bps", 20, "basis points");
+        let open_for = section.duration_or("open_for", Duration::from_secs(30 * 60));
+        Some(Self { largest: largest?, fee_bps, open_for })
+    }
+}
+
 /// Proof and withdrawal batches.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchConfig {
@@ -149,6 +169,8 @@ pub struct BatchConfig {
     pub withdrawals: usize,
     /// Longest time a proven reward waits for others.
     pub withdrawal_wait: Duration,
+    /// How long a reward whose withdrawal fails is left alone.
+    pub withdrawal_retry: Duration,
     /// Without a proof at the origin after this many times the tier's latency, prove again.
     pub reprove_after: u32,
 }
@@ -173,6 +195,7 @@ impl FromToml for BatchConfig {
             proof_gas_each: section.or_default("proof_gas_each", 40_000, "an amount of gas"),
             withdrawals: section.or_default("largest_withdrawal", 50, "a number of intents"),
             withdrawal_wait: section.duration_or("withdrawal_wait", Duration::from_secs(10)),
+            withdrawal_retry: section.duration_or("withdrawal_retry", Duration::from_secs(30)),
             reprove_after: section.or_default("reprove_after", 4, "a number of latencies"),
         })
     }

@@ -71,6 +71,20 @@ impl Engine {
         Ok(book.entries)
     }
 
+    /// Entries of the empty transaction that took a fill's nonce away.
+    pub(super) async fn book_empty(
+        &self,
+        order: &Order,
+        outgoing: &Outgoing,
+        inclusion: &Inclusion,
+    ) -> Result<Vec<Entry>, Fault> {
+        let receipt = self.receipt(outgoing.chain, inclusion.hash).await?;
+        let native = Asset::native(outgoing.chain);
+        let mut book = Book::new(self, outgoing.wallet, inclusion.hash);
+        book.cost(order.hash, EntryKind::FillGas, native, gas_paid(inclusion, &receipt));
+        Ok(book.entries)
+    }
+
     /// Entries of a proof batch: gas and fee shared alike.
     pub(super) async fn book_proof(
         &self,
@@ -123,7 +137,7 @@ impl Engine {
         })
     }
 
-    pub(super) fn cost_worth(&self, asset: Asset, amount: U256) -> Usd {
+    pub(crate) fn cost_worth(&self, asset: Asset, amount: U256) -> Usd {
         self.valuer.valued(asset, amount).map_or(Usd::ZERO, |v| {
             value(amount, v.decimals, v.price.high, Rounding::Up).unwrap_or_default()
         })

@@ -1,6 +1,6 @@
 //! Withdrawals, and what follows when a batch's transaction has ended.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use alloy::{
     eips::BlockNumberOrTag,
@@ -22,9 +22,6 @@ use crate::{
 
 /// Most proven orders considered in one go.
 const CONSIDERED: u32 = 2_000;
-
-/// How long a reward whose withdrawal fails is left alone.
-const AFTER_FAILURE: Duration = Duration::from_secs(30);
 
 /// `Status.Withdrawn` of the IntentSource.
 const WITHDRAWN: u8 = 2;
@@ -101,7 +98,7 @@ impl Engine {
         metrics::counter!("solver_withdrawals_failing_total").increment(1);
         let reason: String = format!("{SET_ASIDE}: {reason}").chars().take(400).collect();
         tracing::warn!(intent_hash = %order.hash, reason, "a reward cannot be withdrawn now");
-        self.put_off(order, &reason, AFTER_FAILURE).await;
+        self.put_off(order, &reason, self.policy.batches().withdrawal_retry).await;
     }
 
     async fn withdrawal_works(

@@ -16,9 +16,6 @@ use crate::{
     store::{self, Outgoing, Reservation, Step},
 };
 
-/// Added to the simulated gas: state moves between simulation and execution.
-const GAS_MARGIN_PERCENT: u64 = 25;
-
 /// What a look at an undecided or reserved order came to.
 enum Decision {
     /// Nothing against it; the fill as simulated.
@@ -145,6 +142,11 @@ impl Engine {
         facts: &Facts,
         plan: Plan,
     ) -> Result<Next, Fault> {
+        if !self.claim_exposure(order) {
+            let reason = "as much is out as may be, with what was accepted just now".to_owned();
+            let verdict = Verdict::NotYet { reason, retry_in: Duration::from_secs(1) };
+            return self.object(order, "exposure", verdict).await;
+        }
         let now = self.now();
         let reason = match &facts.estimate {
             Ok(estimate) => estimate.to_string(),
@@ -159,10 +161,7 @@ impl Engine {
             self.store.take(std::slice::from_ref(&step), now).await
         };
         match outcome {
-            Ok(()) => {
-                self.add_exposure(order);
-                self.launch(&step.order, plan).await
-            }
+            Ok(()) => self.launch(&step.order, plan).await,
             Err(short @ store::Error::NotEnough { .. }) => {
                 let retry_in = Duration::from_secs(1);
                 let verdict = Verdict::NotYet { reason: short.to_string(), retry_in };
@@ -195,7 +194,7 @@ impl Engine {
         }
         let mut step = Step::new(order, State::Filling, "sending the fill", now);
         step.order.attempt += 1;
-        let gas_limit = plan.gas.saturating_add(plan.gas * GAS_MARGIN_PERCENT / 100);
+        let gas_limit = plan.gas_limit();
         let request = Request::call(step.order.fill_key(), inbox, plan.data)
             .with_value(plan.value)
             .with_gas_limit(gas_limit)

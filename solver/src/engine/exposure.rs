@@ -1,5 +1,7 @@
 //! What is out and not yet home.
 
+use std::time::Instant;
+
 use parking_lot::Mutex;
 
 use super::{Engine, Fault};
@@ -8,36 +10,69 @@ use crate::{
     order::Order,
 };
 
-/// How long a sum counts before it is taken anew, in milliseconds.
+/// How long a sum counts at least before it is taken anew, in milliseconds.
 const FRESH: u64 = 1_000;
+
+/// Summing takes at most one part in this many of the time.
+const SHARE: u64 = 50;
 
 /// The sum, kept for a moment: summing for every decision would read every open order each time.
 #[derive(Debug, Default)]
 pub(super) struct Exposure {
-    /// The sum, and when it was taken.
-    sum: Mutex<Option<(Usd, u64)>>,
+    known: Mutex<Known>,
+    /// Whoever sums; the others wait for the outcome.
+    turn: tokio::sync::Mutex<()>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    dollars: Usd,
+    /// Until when it counts (unix milliseconds).
+    until: u64,
+    /// Reserved since summing began: the sum may have passed it by.
+    meanwhile: Usd,
 }
 
 impl Engine {
-    /// What every order in flight has cost or is about to cost, from the store.
+    /// What every order in flight has cost or is about to cost, from the store. What ends is
+    /// missed until the sum is taken anew, what begins never: the sum errs towards caution.
     pub(crate) async fn exposure(&self) -> Result<Usd, Fault> {
-        let now = self.now();
-        let known = *self.exposure.sum.lock();
-        if let Some((sum, _)) = known.filter(|(_, at)| now.saturating_sub(*at) < FRESH) {
+        if let Some(sum) = self.known_exposure() {
             return Ok(sum);
         }
-        let in_flight = self.store.in_flight().await?;
-        let sum = in_flight.iter().map(|order| self.worth_out(order)).sum();
-        *self.exposure.sum.lock() = Some((sum, now));
-        metrics::gauge!("solver_exposure_dollars").set(sum.0 as f64 / 1e12);
-        Ok(sum)
+        let _turn = self.exposure.turn.lock().await;
+        if let Some(sum) = self.known_exposure() {
+            return Ok(sum);
+        }
+        let begun = Instant::now();
+        self.exposure.known.lock().meanwhile = Usd::ZERO;
+        let mut dollars = Usd::ZERO;
+        self.store.for_each_in_flight(|order| dollars += self.worth_out(order)).await?;
+        let took = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX / SHARE);
+        let until = self.now() + FRESH.max(took.saturating_mul(SHARE));
+        let mut known = self.exposure.known.lock();
+        dollars += known.meanwhile;
+        *known = Known { dollars, until, meanwhile: Usd::ZERO };
+        metrics::gauge!("solver_exposure_dollars").set(dollars.0 as f64 / 1e12);
+        Ok(dollars)
     }
 
-    /// Counts an order that has just been reserved, until the sum is taken anew.
-    pub(super) fn add_exposure(&self, order: &Order) {
-        if let Some((sum, _)) = self.exposure.sum.lock().as_mut() {
-            *sum += self.worth_out(order);
+    fn known_exposure(&self) -> Option<Usd> {
+        let known = *self.exposure.known.lock();
+        (self.now() < known.until).then_some(known.dollars)
+    }
+
+    /// Counts an order that is about to be reserved, until the sum is taken anew. `false` when that
+    /// would be too much: many are decided at once, and each was judged without the others.
+    pub(super) fn claim_exposure(&self, order: &Order) -> bool {
+        let worth = self.worth_out(order);
+        let mut known = self.exposure.known.lock();
+        if known.dollars + worth > self.policy.limits().exposure {
+            return false;
         }
+        known.dollars += worth;
+        known.meanwhile += worth;
+        true
     }
 
     fn worth_out(&self, order: &Order) -> Usd {

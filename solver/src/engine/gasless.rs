@@ -1,7 +1,7 @@
 //! Gasless orders: opened at the origin at our expense, once filling them pays for that too.
 
 use alloy::primitives::U256;
-use chain::sender;
+use chain::sender::{self, Inclusion};
 
 use super::{Engine, Fault, Next};
 use crate::{
@@ -67,14 +67,26 @@ impl Engine {
             Err(sender::Error::Refused { reason, .. }) => {
                 return self.refuse(order, format!("opening fails: {reason}"), Vec::new()).await;
             }
-            Err(sender::Error::Canceled { .. }) => {
-                return self.refuse(order, "opening came too late".into(), Vec::new()).await;
+            Err(sender::Error::Canceled { empty, .. }) => {
+                let entries = empty.iter().map(|empty| self.opening_gas(order, outgoing, empty));
+                let entries = entries.collect();
+                return self.refuse(order, "opening came too late".into(), entries).await;
             }
             Err(error) => return Err(error.into()),
         };
+        let entry = self.opening_gas(order, outgoing, &inclusion);
+        if inclusion.success {
+            self.store.book(&[entry]).await?;
+            self.store.forget_outgoing(&outgoing.request.key).await?;
+            return Ok(Next::Again);
+        }
+        self.refuse(order, "opening reverted".into(), vec![entry]).await
+    }
+
+    fn opening_gas(&self, order: &Order, outgoing: &Outgoing, inclusion: &Inclusion) -> Entry {
         let native = Asset::native(outgoing.chain);
         let amount = U256::from(inclusion.gas_used) * U256::from(inclusion.gas_price);
-        let entry = Entry {
+        Entry {
             tx: inclusion.hash,
             position: 0,
             intent: order.hash,
@@ -84,13 +96,7 @@ impl Engine {
             amount,
             usd: -self.cost_worth(native, amount),
             at: self.now(),
-        };
-        if inclusion.success {
-            self.store.book(&[entry]).await?;
-            self.store.forget_outgoing(&outgoing.request.key).await?;
-            return Ok(Next::Again);
         }
-        self.refuse(order, "opening reverted".into(), vec![entry]).await
     }
 
     async fn refuse(

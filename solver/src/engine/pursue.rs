@@ -35,9 +35,13 @@ impl Engine {
             Err(sender::Error::Refused { reason, .. }) => {
                 self.fill_failed(order, format!("not sent: {reason}"), Vec::new()).await
             }
-            Err(sender::Error::Canceled { .. }) => {
-                self.fill_failed(order, "cancelled at the route's deadline".into(), Vec::new())
-                    .await
+            Err(sender::Error::Canceled { empty, .. }) => {
+                let entries = match empty {
+                    Some(empty) => self.book_empty(order, &outgoing, &empty).await?,
+                    None => Vec::new(),
+                };
+                self.moved.notify_one();
+                self.fill_failed(order, "cancelled at the route's deadline".into(), entries).await
             }
             Err(error) => Err(error.into()),
         }

@@ -4,39 +4,28 @@ use std::{sync::Arc, time::Duration};
 
 use alloy::{
     eips::BlockNumberOrTag,
-    primitives::{Address, B256, Bytes, U256},
+    primitives::{Address, B256, U256},
     rpc::types::TransactionRequest,
     sol_types::SolCall,
 };
 use chain::{ChainClient, client};
 use futures::future::{try_join, try_join_all};
 use protocol::{
-    abi::{erc20, inbox, intent_source, prover},
-    ids::{ChainId, Claimant},
+    abi::{erc20, intent_source, prover},
+    ids::ChainId,
     puppet,
 };
-use serde_json::json;
 
-use super::{Facts, Plan, ProofSeen, Simulation, VaultLeg};
+use super::{Facts, ProofSeen, Simulation, VaultLeg, recent::Recents, shortened};
 use crate::{
-    config::L1Fee,
-    data_fee::{GasSource, data_fee},
-    fill::{self, FillKind, ProofTarget},
+    fill::{self, FillKind},
     money::{Asset, Rounding, Usd},
     network::{self, Network},
     order::Order,
     policy::{Policy, Settlement},
-    pricing::{Estimate, Terms},
     store::{self, Mode, Store},
-    valuer::{Unknown, Valuer},
+    valuer::Valuer,
 };
-
-/// Gas that withdrawing one reward takes at the origin when the vault is created on the way, with
-/// room for programs that cost more than the measured reference.
-const WITHDRAW_GAS: u64 = 250_000;
-
-/// Gas assumed for a fill that could not be simulated, so that its price is still explained.
-const ASSUMED_FILL_GAS: u64 = 400_000;
 
 /// Why facts could not be had. Each may pass.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +52,8 @@ pub struct Gatherer {
     pub store: Store,
     /// Prices.
     pub valuer: Valuer,
+    /// What was asked a moment ago and holds for a while.
+    pub(crate) recents: Arc<Recents>,
 }
 
 /// What the origin says.
@@ -71,13 +62,6 @@ struct OriginSide {
     proof: ProofSeen,
     vault: Vec<VaultLeg>,
     payouts: Vec<(Address, Simulation)>,
-}
-
-/// What the destination says.
-struct DestinationSide {
-    filled_by: B256,
-    fill: Simulation,
-    plan: Option<Plan>,
 }
 
 impl Gatherer {
@@ -106,7 +90,7 @@ impl Gatherer {
         )
         .await?;
         let estimate = match &route_value {
-            Ok(_) => self.estimate(order, &destination_side, waiting).await?,
+            Ok(_) => self.estimate(order, destination_side.plan.as_ref(), waiting).await?,
             Err(unknown) => Err(unknown.clone()),
         };
         Ok(Facts {
@@ -160,7 +144,11 @@ impl Gatherer {
     }
 
     /// A wallet that can pay: the one that already holds a reservation, or the richest.
-    async fn wallet(&self, order: &Order, promised: bool) -> Result<Option<Address>, Fault> {
+    pub(super) async fn wallet(
+        &self,
+        order: &Order,
+        promised: bool,
+    ) -> Result<Option<Address>, Fault> {
         if order.wallet.is_some() {
             return Ok(order.wallet);
         }
@@ -240,137 +228,6 @@ impl Gatherer {
         let payouts = if funded { payouts } else { Vec::new() };
         Ok(OriginSide { reward_status, proof, vault, payouts })
     }
-
-    async fn destination_side(
-        &self,
-        order: &Order,
-        kind: FillKind,
-        wallet: Option<Address>,
-    ) -> Result<DestinationSide, Fault> {
-        let link = self.network.link(order.destination())?;
-        let inbox = self.policy.chain(order.destination()).map_or(Address::ZERO, |c| c.inbox);
-        let call = inbox::claimantsCall { intentHash: order.hash.0 };
-        let filled = link.client.call(inbox, &call, BlockNumberOrTag::Latest);
-        let Some(wallet) = wallet else {
-            let reason = "no wallet holds what the route takes".to_owned();
-            let filled_by = filled.await?;
-            return Ok(DestinationSide { filled_by, fill: Simulation::Fails(reason), plan: None });
-        };
-        let simulated = self.simulate(order, kind, wallet, inbox, &link.client);
-        let (filled_by, (fill, plan)) = try_join(async { Ok(filled.await?) }, simulated).await?;
-        Ok(DestinationSide { filled_by, fill, plan })
-    }
-
-    async fn simulate(
-        &self,
-        order: &Order,
-        kind: FillKind,
-        wallet: Address,
-        inbox: Address,
-        client: &ChainClient,
-    ) -> Result<(Simulation, Option<Plan>), Fault> {
-        let claimant = Claimant::from(wallet);
-        let gas_limit = self.policy.batches().gas_limit(1);
-        let proof_fee = match kind {
-            FillKind::Alone => U256::ZERO,
-            FillKind::WithProof(target) => {
-                proof_fee(client, target, order, claimant, gas_limit).await?
-            }
-        };
-        let value = order.route().nativeAmount.saturating_add(proof_fee);
-        let data = fill::fulfill(order, claimant, kind, gas_limit);
-        let request = TransactionRequest::default()
-            .from(wallet)
-            .to(inbox)
-            .value(value)
-            .input(data.clone().into());
-        // On the pending block: another solver's fill may be in it already.
-        let parameters = json!([request, BlockNumberOrTag::Pending]);
-        match client.request::<U256>("eth_estimateGas", &parameters).await {
-            Ok(gas) => {
-                let gas = gas.saturating_to();
-                let plan = Plan { wallet, kind, value, proof_fee, data, gas };
-                Ok((Simulation::Works(gas), Some(plan)))
-            }
-            Err(error) if error.is_retryable() => Err(error.into()),
-            Err(error) => Ok((Simulation::Fails(shortened(&error.to_string())), None)),
-        }
-    }
-
-    /// The formula, with gas at today's price and the proof at the fee the prover asks.
-    async fn estimate(
-        &self,
-        order: &Order,
-        side: &DestinationSide,
-        waiting: Duration,
-    ) -> Result<Result<Estimate, Unknown>, Fault> {
-        let destination = self.network.link(order.destination())?;
-        let origin = self.network.link(order.origin)?;
-        let fee_kind = |chain| self.policy.chain(chain).map_or(L1Fee::None, |c| c.l1_fee);
-        let inbox = self.policy.chain(order.destination()).map_or(Address::ZERO, |c| c.inbox);
-        let source = self.policy.chain(order.origin).map_or(Address::ZERO, |c| c.intent_source);
-        let (gas, fee, data) = match &side.plan {
-            Some(plan) => (plan.gas, plan.proof_fee, plan.data.clone()),
-            None => (ASSUMED_FILL_GAS, U256::ZERO, Bytes::new()),
-        };
-        let withdrawal = fill::withdraw(std::slice::from_ref(order));
-        let (fill_data, withdraw_data) = tokio::try_join!(
-            data_fee(
-                &destination.client,
-                fee_kind(order.destination()),
-                GasSource::Estimated,
-                inbox,
-                &data
-            ),
-            data_fee(
-                &origin.client,
-                fee_kind(order.origin),
-                GasSource::Assumed,
-                source,
-                &withdrawal
-            ),
-        )?;
-        let price = |gas: u64, head: network::Head| U256::from(gas) * U256::from(head.gas_price());
-        let fill_gas = price(gas, destination.head()).saturating_add(fill_data);
-        let withdraw_gas = price(WITHDRAW_GAS, origin.head()).saturating_add(withdraw_data);
-        Ok(self.terms(order, fill_gas, fee, withdraw_gas, waiting))
-    }
-
-    fn terms(
-        &self,
-        order: &Order,
-        fill_gas: U256,
-        proof_fee: U256,
-        withdraw_gas: U256,
-        waiting: Duration,
-    ) -> Result<Estimate, Unknown> {
-        let delay = match self.policy.settlement(order) {
-            Some(Settlement::Message(tier)) => self.policy.tiers().latency(tier),
-            Some(Settlement::Local) | None => self.policy.tiers().fill,
-        };
-        let native = |chain, amount| self.valuer.valued(Asset::native(chain), amount);
-        Ok(Estimate::of(&Terms {
-            reward: self.valuer.all(&order.earns())?,
-            route: self.valuer.all(&order.spends())?,
-            fill_gas: native(order.destination(), fill_gas)?,
-            proof_fee: native(order.destination(), proof_fee)?,
-            withdraw_gas: native(order.origin, withdraw_gas)?,
-            delay: delay + waiting + self.policy.batches().withdrawal_wait,
-            capital_bps_per_year: self.policy.batches().proofs.capital_bps_per_year,
-        })?)
-    }
-}
-
-/// What the sending prover asks for a proof of one order.
-pub(crate) async fn proof_fee(
-    client: &ChainClient,
-    target: ProofTarget,
-    order: &Order,
-    claimant: Claimant,
-    gas_limit: u64,
-) -> Result<U256, client::Error> {
-    let call = target.fetch_fee(order.destination(), &[order.hash], claimant, gas_limit);
-    client.call(target.sender, &call, BlockNumberOrTag::Latest).await
 }
 
 /// The balance of a token or, for the zero address, of the native currency.
@@ -407,9 +264,4 @@ async fn payout(
         Err(error) if error.is_retryable() => Err(error),
         Err(error) => Ok(Simulation::Fails(shortened(&error.to_string()))),
     }
-}
-
-/// Reasons are stored and shown: a hostile contract does not decide how long they are.
-fn shortened(text: &str) -> String {
-    text.chars().take(300).collect()
 }

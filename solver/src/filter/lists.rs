@@ -1,4 +1,4 @@
-//! Nobody involved is denied, and where a list of the allowed exists they are on it.
+//! It is not our own, nobody involved is denied, and where a list of the allowed exists they are on it.
 
 use alloy::primitives::Address;
 
@@ -8,6 +8,9 @@ pub(super) fn judge(intake: &Intake<'_>) -> Verdict {
     let Intake { order, policy } = *intake;
     let lists = policy.lists();
     let creator = order.reward().creator;
+    if policy.is_ours(creator) {
+        return Verdict::reject("an intent of our own: for others to fill");
+    }
     let involved = std::iter::once(creator)
         .chain(order.route().calls.iter().map(|call| call.target))
         .chain(order.route().calls.iter().flat_map(|call| named_in(&call.data)));

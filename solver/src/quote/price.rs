@@ -7,13 +7,12 @@ use api::solver::{NoQuoteReason, QuoteRequest};
 
 use super::{Error, Lane, Quoter, exact};
 use crate::{
-    facts::{Facts, Plan, Simulation},
+    facts::{Plan, Probe, Simulation},
     fill::{FillKind, ProofTarget},
     money::{Asset, Rounding, Usd, amount_for, value},
     order::Order,
     policy::Settlement,
     pricing::{Estimate, Margin, Valued, cost_of_capital},
-    store::Mode,
 };
 
 /// A priced request.
@@ -66,7 +65,7 @@ impl Quoter {
             )
         };
         let probe = self.order(request, lane, id, first_in, first_out)?;
-        let facts = self.probe(&probe, lane).await?;
+        let (facts, exposure) = self.probe(&probe, lane).await?;
         let estimate = match &facts.estimate {
             Ok(estimate) => *estimate,
             Err(unknown) => {
@@ -80,7 +79,7 @@ impl Quoter {
             let message = format!("at most {} USD on this lane", route.largest);
             return Ok(Err(refused(NoQuoteReason::AmountTooHigh, message)));
         }
-        if facts.exposure + facts.route_value > self.engine.policy.limits().exposure {
+        if exposure + facts.route_value > self.engine.policy.limits().exposure {
             let message = "too much is out already";
             return Ok(Err(refused(NoQuoteReason::AmountTooHigh, message)));
         }
@@ -123,15 +122,13 @@ impl Quoter {
         policy.tiers().latency(lane.tier) + policy.batches().withdrawal_wait
     }
 
-    /// Facts of an order that nobody has published: the Inbox does not ask who has.
-    async fn probe(&self, order: &Order, lane: &Lane<'_>) -> Result<Facts, Error> {
+    /// What the route would take, and what is out already.
+    async fn probe(&self, order: &Order, lane: &Lane<'_>) -> Result<(Probe, Usd), Error> {
         let sender = lane.destination.prover(Settlement::Message(lane.tier)).unwrap_or_default();
         let target = ProofTarget { sender, recipient: lane.prover, domain: lane.origin.domain };
         let exposure = self.engine.exposure().await?;
-        let kind = FillKind::WithProof(target);
-        let gathered =
-            self.engine.gatherer.gather(order, kind, Duration::ZERO, Mode::Running, exposure);
-        Ok(gathered.await.map_err(crate::engine::Fault::from)?)
+        let probe = self.engine.gatherer.probe(order, FillKind::WithProof(target)).await;
+        Ok((probe.map_err(crate::engine::Fault::from)?, exposure))
     }
 }
 

@@ -5,8 +5,10 @@
 //! twice: not between the fill and the reading, not across a restart. Two deciders cannot promise
 //! the same money: taking a reservation begins by writing the holding's row, which orders them.
 
+use std::collections::HashMap;
+
 use alloy::primitives::{Address, B256, U256};
-use chain::db::{RowExt, Tx, int, word};
+use chain::db::{AnyRow, RowExt, Tx, int, word};
 use protocol::ids::ChainId;
 
 use super::{Error, Step, Store, orders::Release};
@@ -64,44 +66,37 @@ impl Store {
         .bind(int(holding.block))
         .execute(&mut *tx)
         .await?;
-        tx.commit().await?;
-        Ok(())
+        Ok(tx.commit_relaxed().await?)
     }
 
     /// Every holding with what of it is free.
     pub async fn holdings(&self) -> Result<Vec<(Holding, U256)>, Error> {
-        let mut tx = self.db.begin().await?;
-        let rows = sqlx::query("SELECT * FROM holdings ORDER BY chain, wallet, token")
-            .fetch_all(&mut *tx)
+        let promises = sqlx::query("SELECT chain, wallet, token, amount FROM reservations")
+            .fetch_all(self.db.pool())
             .await?;
-        let mut holdings = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let holding = Holding {
-                wallet: row.address("wallet")?,
-                asset: Asset { chain: ChainId(row.u64("chain")?), token: row.address("token")? },
-                amount: row.u256("amount")?,
-                block: row.u64("block")?,
-            };
-            let promised = promised(&mut tx, holding.wallet, holding.asset).await?;
-            holdings.push((holding, holding.amount.saturating_sub(promised)));
-        }
-        Ok(holdings)
+        let rows = sqlx::query("SELECT * FROM holdings ORDER BY chain, wallet, token")
+            .fetch_all(self.db.pool())
+            .await?;
+        with_free(&rows, &promises)
     }
 
-    /// What of an asset is free in each wallet that has been read, the richest first.
+    /// What of an asset is free in each wallet that has been read, the richest first. A hint, read
+    /// without a transaction: taking a reservation looks again.
     pub async fn free(&self, asset: Asset) -> Result<Vec<(Address, U256)>, Error> {
-        let mut tx = self.db.begin().await?;
+        let promises = sqlx::query(
+            "SELECT chain, wallet, token, amount FROM reservations WHERE chain = $1 AND token = $2",
+        )
+        .bind(int(asset.chain.0))
+        .bind(asset.token.as_slice())
+        .fetch_all(self.db.pool())
+        .await?;
         let rows = sqlx::query("SELECT * FROM holdings WHERE chain = $1 AND token = $2")
             .bind(int(asset.chain.0))
             .bind(asset.token.as_slice())
-            .fetch_all(&mut *tx)
+            .fetch_all(self.db.pool())
             .await?;
-        let mut free = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let wallet = row.address("wallet")?;
-            let promised = promised(&mut tx, wallet, asset).await?;
-            free.push((wallet, row.u256("amount")?.saturating_sub(promised)));
-        }
+        let holdings = with_free(&rows, &promises)?;
+        let mut free: Vec<_> = holdings.into_iter().map(|(h, free)| (h.wallet, free)).collect();
         free.sort_by_key(|(_, amount)| std::cmp::Reverse(*amount));
         Ok(free)
     }
@@ -126,6 +121,30 @@ impl Store {
             })
             .collect()
     }
+}
+
+/// Holdings without what is promised of each.
+fn with_free(rows: &[AnyRow], promises: &[AnyRow]) -> Result<Vec<(Holding, U256)>, Error> {
+    let asset = |row: &AnyRow| {
+        Ok::<_, Error>(Asset { chain: ChainId(row.u64("chain")?), token: row.address("token")? })
+    };
+    let mut promised: HashMap<(Address, Asset), U256> = HashMap::new();
+    for row in promises {
+        let sum = promised.entry((row.address("wallet")?, asset(row)?)).or_default();
+        *sum = sum.saturating_add(row.u256("amount")?);
+    }
+    let mut holdings = Vec::with_capacity(rows.len());
+    for row in rows {
+        let holding = Holding {
+            wallet: row.address("wallet")?,
+            asset: asset(row)?,
+            amount: row.u256("amount")?,
+            block: row.u64("block")?,
+        };
+        let promised = promised.get(&(holding.wallet, holding.asset)).copied().unwrap_or_default();
+        holdings.push((holding, holding.amount.saturating_sub(promised)));
+    }
+    Ok(holdings)
 }
 
 /// The sum of what is promised of a wallet's asset.
@@ -205,23 +224,26 @@ pub(super) async fn release(tx: &mut Tx, step: &Step) -> Result<(), Error> {
     match step.release {
         Release::Keep => Ok(()),
         Release::GiveBack => give_back(tx, holder).await,
-        Release::Spent { block } => {
-            sqlx::query("UPDATE reservations SET spent_block = $1 WHERE holder = $2")
-                .bind(int(block))
-                .bind(holder.as_slice())
-                .execute(&mut **tx)
-                .await?;
-            // A balance read at or after that block reflects the fill already.
-            sqlx::query(
-                "DELETE FROM reservations WHERE holder = $1 AND EXISTS (SELECT 1 FROM holdings h \
+        Release::Spent { block } => spend(tx, holder, block).await,
+    }
+}
+
+/// Marks a holder's reservations as spent at a block of their chain.
+pub(super) async fn spend(tx: &mut Tx, holder: B256, block: u64) -> Result<(), Error> {
+    sqlx::query("UPDATE reservations SET spent_block = $1 WHERE holder = $2")
+        .bind(int(block))
+        .bind(holder.as_slice())
+        .execute(&mut **tx)
+        .await?;
+    // A balance read at or after that block reflects the fill already.
+    sqlx::query(
+        "DELETE FROM reservations WHERE holder = $1 AND EXISTS (SELECT 1 FROM holdings h \
                  WHERE h.chain = reservations.chain AND h.wallet = reservations.wallet \
                  AND h.token = reservations.token AND h.block >= $2)",
-            )
-            .bind(holder.as_slice())
-            .bind(int(block))
-            .execute(&mut **tx)
-            .await?;
-            Ok(())
-        }
-    }
+    )
+    .bind(holder.as_slice())
+    .bind(int(block))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }

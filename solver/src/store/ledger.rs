@@ -31,10 +31,16 @@ pub enum EntryKind {
     OpenGas,
     /// Gas of approvals.
     ApprovalGas,
+    /// What a transfer between our wallets gave.
+    RebalanceOut,
+    /// What it brought, or what came back.
+    RebalanceIn,
+    /// Its gas.
+    RebalanceGas,
 }
 
 impl EntryKind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 11] = [
         Self::Route,
         Self::Reward,
         Self::ProofFee,
@@ -43,6 +49,9 @@ impl EntryKind {
         Self::ClaimGas,
         Self::OpenGas,
         Self::ApprovalGas,
+        Self::RebalanceOut,
+        Self::RebalanceIn,
+        Self::RebalanceGas,
     ];
 
     /// The word stored and shown.
@@ -56,20 +65,25 @@ impl EntryKind {
             Self::ClaimGas => "claim_gas",
             Self::OpenGas => "open_gas",
             Self::ApprovalGas => "approval_gas",
+            Self::RebalanceOut => "rebalance_out",
+            Self::RebalanceIn => "rebalance_in",
+            Self::RebalanceGas => "rebalance_gas",
         }
     }
 
     /// Whether the amount reached the wallet; otherwise it left.
     pub const fn is_income(self) -> bool {
         match self {
-            Self::Reward => true,
+            Self::Reward | Self::RebalanceIn => true,
             Self::Route
             | Self::ProofFee
             | Self::FillGas
             | Self::ProofGas
             | Self::ClaimGas
             | Self::OpenGas
-            | Self::ApprovalGas => false,
+            | Self::ApprovalGas
+            | Self::RebalanceOut
+            | Self::RebalanceGas => false,
         }
     }
 }

@@ -5,6 +5,7 @@ use alloy::{
     sol_types::SolValue,
 };
 use chain::db::{AnyRow, RowExt, Tx, int};
+use futures::TryStreamExt as _;
 use protocol::{
     ids::{ChainId, IntentHash},
     intent::Intent,
@@ -14,7 +15,7 @@ use super::{Entry, Error, Outgoing, Reservation, Store};
 use crate::order::{Order, State};
 
 /// Retry time of orders that are never looked at again.
-const NEVER: i64 = i64::MAX;
+pub(super) const NEVER: i64 = i64::MAX;
 
 /// Whether an order was there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,15 +225,18 @@ impl Store {
         Ok(row.u64("n")?)
     }
 
-    /// Orders that are reserved or further, and not ended.
-    pub async fn in_flight(&self) -> Result<Vec<Order>, Error> {
-        let rows = sqlx::query(
+    /// Visits every order that is reserved or further, and not ended, one at a time: there may be
+    /// more than memory should hold.
+    pub async fn for_each_in_flight(&self, mut visit: impl FnMut(&Order)) -> Result<(), Error> {
+        let mut rows = sqlx::query(
             "SELECT * FROM orders WHERE state IN ('reserved', 'filling', 'filled', 'proving', \
              'attesting', 'challenging', 'proven', 'claiming')",
         )
-        .fetch_all(self.db.pool())
-        .await?;
-        rows.iter().map(read_order).collect()
+        .fetch(self.db.pool());
+        while let Some(row) = rows.try_next().await? {
+            visit(&read_order(&row)?);
+        }
+        Ok(())
     }
 
     /// The history of an order, oldest first.
@@ -255,14 +259,15 @@ impl Store {
 
     /// Sets only the time of the next look, and the reason while a decision waits.
     pub async fn postpone(&self, order: &Order, reason: &str, until: u64) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
         sqlx::query("UPDATE orders SET retry_at = $1, reason = $2 WHERE hash = $3 AND state = $4")
             .bind(int(until))
             .bind(reason)
             .bind(order.hash.as_slice())
             .bind(order.state.name())
-            .execute(self.db.pool())
+            .execute(&mut *tx)
             .await?;
-        Ok(())
+        Ok(tx.commit_relaxed().await?)
     }
 
     /// Brings the next look of an open order forward: an event concerns it.
@@ -314,11 +319,15 @@ impl Store {
     }
 
     /// Commits a transaction that writes these steps, with a crash point on either side.
+    ///
+    /// Relaxed: whoever acts on a step brings it to the disk first. The sender does before a byte
+    /// leaves, and its journal is in the same database, behind the step. A power cut takes back
+    /// only a tail of steps that nobody has acted on.
     pub(super) async fn commit(&self, tx: Tx, steps: &[Step]) -> Result<(), Error> {
         for step in steps {
             service::crash_point!(&point(step, "before"));
         }
-        tx.commit().await?;
+        tx.commit_relaxed().await?;
         for step in steps {
             service::crash_point!(&point(step, "after"));
             let (from, to) = (step.from.name(), step.order.state.name());

@@ -1,7 +1,8 @@
 //! The tables. Migrations are only ever added.
 
 /// See [`chain::db::Db::migrate`].
-pub(super) const MIGRATIONS: &[&str] = &["
+pub(super) const MIGRATIONS: &[&str] = &[
+    "
 CREATE TABLE orders (
     hash BLOB PRIMARY KEY,
     origin BIGINT NOT NULL,
@@ -103,4 +104,28 @@ CREATE TABLE switches (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL
 );
-"];
+",
+    "
+CREATE INDEX orders_by_creator ON orders (creator, state);
+CREATE INDEX quotes_open ON quotes (taken_by, expires_at);
+CREATE INDEX ledger_by_intent ON ledger (intent);
+
+-- Our own intents, which move inventory between chains.
+CREATE TABLE transfers (
+    hash BLOB PRIMARY KEY,
+    intent BLOB NOT NULL,
+    state TEXT NOT NULL,
+    origin BIGINT NOT NULL,
+    giver BLOB NOT NULL,
+    token_given BLOB NOT NULL,
+    given BLOB NOT NULL,
+    destination BIGINT NOT NULL,
+    receiver BLOB NOT NULL,
+    token_received BLOB NOT NULL,
+    received BLOB NOT NULL,
+    created_at BIGINT NOT NULL,
+    is_open BIGINT NOT NULL
+);
+CREATE INDEX transfers_open ON transfers (is_open);
+",
+];

@@ -5,12 +5,13 @@
 
 use std::{
     process::{Child, Command, Stdio},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use alloy::primitives::U256;
 use chain::Db;
 use protocol::ids::IntentHash;
+use rand::{Rng, SeedableRng, rngs::StdRng};
 use solver::{order::State, store::Store};
 
 use crate::{
@@ -42,6 +43,21 @@ const WITH_FILL: [&str; 17] = [
     "solver.claiming.claimed.after",
 ];
 
+/// Orders that are proven together; a random death may hit one of these.
+const IN_BATCHES: [&str; 8] = [
+    "solver.filling.filled.before",
+    "solver.filling.filled.after",
+    "solver.filled.proving.before",
+    "solver.filled.proving.after",
+    "solver.proof.send",
+    "solver.proof.sent",
+    "solver.proving.attesting.before",
+    "solver.proving.attesting.after",
+];
+
+/// What the sender writes down, for every transaction.
+const OF_THE_SENDER: [&str; 4] = ["sender.written", "sender.signed", "sender.sent", "sender.noted"];
+
 /// The child: does nothing unless it is started as one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_solver_until_it_is_told_to_die() {
@@ -55,9 +71,9 @@ async fn a_solver_until_it_is_told_to_die() {
 struct Mortal(Child);
 
 impl Mortal {
-    fn start(world: &World, point: Option<&str>) -> Self {
+    fn start(config: &str, world: &World, point: Option<&str>) -> Self {
         let path = world.folder.path().join("solver.toml");
-        std::fs::write(&path, world.config_text(8)).unwrap();
+        std::fs::write(&path, config).unwrap();
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
             .args(["--exact", "crashes::a_solver_until_it_is_told_to_die"])
@@ -83,38 +99,110 @@ impl Drop for Mortal {
     }
 }
 
-fn publish(world: &World) -> IntentHash {
-    let tokens = |amount: u64| U256::from(amount * TT);
-    let (a, b) = (world.token(FIRST), world.token(SECOND));
-    let intent = world.intent(SECOND, FIRST, Settle::Instant, (a, tokens(110)), (b, tokens(100)));
-    world.publish(FIRST, &intent)
+/// A solver that dies again and again, and what it was given.
+struct Ordeal {
+    world: World,
+    before: invariants::Balances,
+    store: Store,
+    hashes: Vec<IntentHash>,
+}
+
+impl Ordeal {
+    async fn new() -> Self {
+        let world = World::new().await;
+        let before = invariants::balances(&world, 8);
+        let url = format!("sqlite:{}", world.folder.path().join("solver-8.db").display());
+        let store = Store::open(Db::open(&url).await.unwrap()).await.unwrap();
+        Self { world, before, store, hashes: Vec::new() }
+    }
+
+    fn publish(&mut self) -> IntentHash {
+        let tokens = |amount: u64| U256::from(amount * TT);
+        let (a, b) = (self.world.token(FIRST), self.world.token(SECOND));
+        let (given, taken) = ((a, tokens(110)), (b, tokens(100)));
+        let intent = self.world.intent(SECOND, FIRST, Settle::Instant, given, taken);
+        let hash = self.world.publish(FIRST, &intent);
+        self.hashes.push(hash);
+        hash
+    }
+
+    /// Delivers proofs until the condition holds.
+    async fn until<F: Future<Output = bool>>(&self, what: &str, mut condition: impl FnMut() -> F) {
+        let deadline = Instant::now() + PATIENCE;
+        while !condition().await {
+            assert!(Instant::now() < deadline, "{what}: {:?}", self.store.census().await.unwrap());
+            self.world.deliver_proofs();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn state(&self, hash: IntentHash) -> Option<State> {
+        self.store.order(hash).await.unwrap().map(|order| order.state)
+    }
+
+    async fn claimed(&self) -> usize {
+        let census = self.store.census().await.unwrap();
+        let claimed = census.iter().find(|(state, _)| *state == State::Claimed);
+        claimed.map_or(0, |(_, count)| usize::try_from(*count).unwrap())
+    }
+
+    /// One life in which an order is published and the process dies at the point.
+    async fn die_at(&mut self, point: &str) {
+        let mut solver = Mortal::start(&self.world.config_text(8), &self.world, Some(point));
+        self.publish();
+        let dead = std::cell::RefCell::new(&mut solver);
+        self.until(point, async || dead.borrow_mut().is_dead()).await;
+    }
+
+    /// A last life without a death: everything comes home.
+    async fn end(self) {
+        let child = Mortal::start(&self.world.config_text(8), &self.world, None);
+        self.until("all claimed", async || self.claimed().await == self.hashes.len()).await;
+        drop(child);
+        let solver = self.world.solver(8).await;
+        invariants::hold(&self.world, &solver, 8, &self.before).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dying_at_every_named_point_neither_loses_nor_repeats_a_fill() {
-    let world = World::new().await;
-    let before = invariants::balances(&world, 8);
-    let mut hashes = Vec::new();
-    for point in WITH_FILL {
-        let mut solver = Mortal::start(&world, Some(point));
-        hashes.push(publish(&world));
-        let deadline = Instant::now() + PATIENCE;
-        while !solver.is_dead() {
-            assert!(Instant::now() < deadline, "{point} was never reached");
-            world.deliver_proofs();
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
+    let mut ordeal = Ordeal::new().await;
+    for point in WITH_FILL.into_iter().chain(OF_THE_SENDER) {
+        ordeal.die_at(point).await;
     }
-    let child = Mortal::start(&world, None);
-    let url = format!("sqlite:{}", world.folder.path().join("solver-8.db").display());
-    let store = Store::open(Db::open(&url).await.unwrap()).await.unwrap();
-    let deadline = Instant::now() + PATIENCE;
-    while store.in_state(State::Claimed, 100).await.unwrap().len() < hashes.len() {
-        assert!(Instant::now() < deadline, "{:?}", store.census().await.unwrap());
-        world.deliver_proofs();
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    ordeal.end().await;
+}
+
+/// How often the solver is killed: a few times, or 200 in the long form.
+fn deaths() -> usize {
+    if std::env::var_os("METALAYER_LONG").is_some() { 200 } else { 4 }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_deaths_neither_lose_nor_repeat_a_fill() {
+    let mut ordeal = Ordeal::new().await;
+    let seed = rand::random();
+    tracing::info!(seed, "random deaths");
+    let mut dice = StdRng::seed_from_u64(seed);
+    let points: Vec<&str> = WITH_FILL.into_iter().chain(IN_BATCHES).chain(OF_THE_SENDER).collect();
+    for _ in 0..deaths() {
+        let point = points[dice.random_range(0..points.len())];
+        let point = format!("{point}:{}", dice.random_range(1..3));
+        let mut solver = Mortal::start(&ordeal.world.config_text(8), &ordeal.world, Some(&point));
+        let fresh = [ordeal.publish(), ordeal.publish()];
+        // Not every life comes to its point: then it ends by a signal, once its orders are on their way.
+        let dead = std::cell::RefCell::new(&mut solver);
+        ordeal
+            .until(&format!("seed {seed}, {point}"), async || {
+                let mut under_way = true;
+                for hash in fresh {
+                    let state = ordeal.state(hash).await;
+                    under_way &=
+                        state.is_some_and(|state| state.is_exposed() || state.is_terminal());
+                }
+                under_way || dead.borrow_mut().is_dead()
+            })
+            .await;
     }
-    drop(child);
-    let solver = world.solver(8).await;
-    invariants::hold(&world, &solver, 8, &before).await;
+    ordeal.end().await;
 }

@@ -21,6 +21,19 @@ fn metrics(text: &str) -> BTreeSet<&str> {
 }
 
 #[test]
+fn every_alert_has_an_entry_in_the_run_book() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operations/solver");
+    let rules = fs::read_to_string(folder.join("alerts.yaml")).unwrap();
+    let book = fs::read_to_string(folder.join("README.md")).unwrap();
+    let alerts: Vec<_> =
+        rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    assert!(alerts.len() >= 8, "{alerts:?}");
+    for alert in alerts {
+        assert!(book.contains(&format!("| {alert} |")), "{alert} is not in the run book");
+    }
+}
+
+#[test]
 fn every_metric_of_the_operators_documents_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut code = String::new();

@@ -230,7 +230,9 @@ async fn a_dry_run_says_what_it_would_do_and_sends_nothing() {
     let before = invariants::balances(&world, 8);
     let wet = world.solver(8).await;
     wet.stop().await.unwrap();
-    let dry = world.config(8, |text| format!("dry_run = true\n{text}"));
+    let mut dry = world.config(8, |text| format!("dry_run = true\n{text}"));
+    let file = world.folder.path().join("reloaded.toml");
+    dry.file = Some(file.clone());
     let solver = solver::spawn(dry).await.unwrap();
     let (a, b) = (world.token(FIRST), world.token(SECOND));
     let good = world.intent(SECOND, FIRST, Settle::Instant, (a, tokens(110)), (b, tokens(100)));
@@ -246,5 +248,30 @@ async fn a_dry_run_says_what_it_would_do_and_sends_nothing() {
     .await;
     eventually("a poor one would not", async || reason(poor).await.contains("short of the margin"))
         .await;
+    reload(&world, &solver, &file).await;
     invariants::hold(&world, &solver, 8, &before).await;
+}
+
+/// Limits are read from the file again, all or nothing.
+async fn reload(world: &World, solver: &solver::Handle, file: &std::path::Path) {
+    let client = reqwest::Client::new();
+    let url = |path: &str| format!("http://{}{path}", solver.admin_addr());
+    let reload = async |text: String| {
+        std::fs::write(file, text).unwrap();
+        let answer = client.post(url("/v1/reload")).bearer_auth("token").send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let limits = async || {
+        let answer = client.get(url("/v1/limits")).bearer_auth("token").send().await.unwrap();
+        answer.text().await.unwrap()
+    };
+    let text =
+        world.config_text(8).replace("exposure = \"1000000\"", "exposure = \"777\"\ncalls = 3");
+    assert_eq!(reload(text.clone()).await, (204, String::new()));
+    let set = limits().await;
+    assert!(set.contains("777") && set.contains("\"calls\":3"), "{set}");
+    let (status, faults) = reload(text.replace("calls = 3", "calls = \"few\"")).await;
+    assert_eq!(status, 422);
+    assert!(faults.contains("limits.calls"), "{faults}");
+    assert_eq!(limits().await, set);
 }

@@ -14,14 +14,14 @@ use solver::{
     store::Totals,
 };
 
-use crate::world::{FIRST, SECOND, World};
+use crate::world::World;
 
 /// Balances of a solver's wallet on both chains before a case.
 pub(crate) type Balances = BTreeMap<(u64, Address), U256>;
 
 pub(crate) fn balances(world: &World, index: usize) -> Balances {
     let mut balances = BTreeMap::new();
-    for id in [FIRST, SECOND] {
+    for id in world.ids() {
         for token in [Address::ZERO, world.token(id)] {
             balances.insert((id, token), world.balance(id, token, DEV_ADDRESSES[index]));
         }
@@ -32,7 +32,7 @@ pub(crate) fn balances(world: &World, index: usize) -> Balances {
 /// No double fill, no proven reward unclaimed, nothing in flight, nothing reserved, and the books
 /// equal to the change of every balance.
 pub(crate) async fn hold(world: &World, solver: &Handle, index: usize, before: &Balances) {
-    for id in [FIRST, SECOND] {
+    for id in world.ids() {
         let filter = alloy::rpc::types::Filter::new()
             .address(world.contracts(id).inbox)
             .event_signature(inbox::IntentFulfilled::SIGNATURE_HASH)

@@ -2,10 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod chains;
 mod crashes;
 mod documents;
 mod fills;
+mod hostile;
 mod invariants;
+mod mocks;
+mod prices;
+mod rebalancing;
 mod refusals;
 mod restarts;
 mod world;

@@ -1,10 +1,7 @@
 //! What does not pay, or cannot be trusted, is refused with the reason.
 
 use alloy::primitives::{Address, B256, U256};
-use protocol::{
-    abi::{intent_source, prover},
-    intent::Intent,
-};
+use protocol::{abi::prover, intent::Intent};
 use solver::order::State;
 
 use crate::{
@@ -47,14 +44,8 @@ async fn hostile_intents_are_refused_and_cost_nothing() {
         })
         .await;
     }
-    let published = |intent: &Intent| {
-        let source = world.contracts(FIRST).intent_source;
-        let call = intent_source::publish_0Call { intent: intent.clone() };
-        world.send(FIRST, USER, source, &call, U256::ZERO);
-        intent.hash()
-    };
     let waiting = [
-        (published(&base()), "vault"),
+        (world.publish_unfunded(FIRST, &base()), "vault"),
         (with(|i| i.route.calls[0].data = vec![1, 2, 3, 4].into()), "simulation"),
         (with(|i| i.route.tokens[0].amount = tokens(200)), "profit"),
     ];

@@ -1,38 +1,9 @@
-//! The solver is dropped at any moment and goes on where it was.
-
-use std::time::Duration;
+//! The solver starts without its database and finds what is its own.
 
 use alloy::primitives::U256;
 use solver::order::State;
 
-use crate::{
-    invariants,
-    world::{FIRST, SECOND, Settle, TT, World},
-};
-
-#[tokio::test(flavor = "multi_thread")]
-async fn restarts_at_any_moment_neither_lose_nor_repeat_a_fill() {
-    let world = World::new().await;
-    let before = invariants::balances(&world, 8);
-    let (a, b) = (world.token(FIRST), world.token(SECOND));
-    let tokens = |amount: u64| U256::from(amount * TT);
-    let mut hashes = Vec::new();
-    for round in 0..12_u64 {
-        let solver = world.solver(8).await;
-        let intent =
-            world.intent(SECOND, FIRST, Settle::Instant, (a, tokens(110)), (b, tokens(100)));
-        hashes.push(world.publish(FIRST, &intent));
-        // Not a wait for anything: the moment of death, spread over the life of an order.
-        tokio::time::sleep(Duration::from_millis(40 * round)).await;
-        if round % 3 == 0 {
-            world.deliver_proofs();
-        }
-        drop(solver);
-    }
-    let solver = world.solver(8).await;
-    world.settle(&solver, &hashes, &[State::Claimed]).await;
-    invariants::hold(&world, &solver, 8, &before).await;
-}
+use crate::world::{FIRST, SECOND, Settle, TT, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_database_costs_no_reward() {

@@ -1,4 +1,4 @@
-//! Two chains with everything deployed, users, and messages that arrive when the test says so.
+//! Chains with everything deployed, users, and messages that arrive when the test says so.
 
 use std::{
     collections::BTreeMap,
@@ -33,6 +33,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
 
 pub(crate) const FIRST: u64 = 700_001;
 pub(crate) const SECOND: u64 = 700_002;
+pub(crate) const THIRD: u64 = 700_003;
 pub(crate) const USER: Address = DEV_ADDRESSES[10];
 pub(crate) const RECIPIENT: Address = Address::repeat_byte(0xee);
 
@@ -68,22 +69,33 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// Two chains.
     pub(crate) async fn new() -> Self {
-        let chains = [FIRST, SECOND].map(|id| {
-            ChainConfig::new(id).block_time(Duration::from_millis(100)).clock(Clock::Wall)
+        Self::of(&[FIRST, SECOND]).await
+    }
+
+    /// These chains.
+    pub(crate) async fn of(ids: &[u64]) -> Self {
+        let chains = ids.iter().map(|id| {
+            ChainConfig::new(*id).block_time(Duration::from_millis(100)).clock(Clock::Wall)
         });
-        let config = devnet::Config { chains: chains.into(), ..devnet::Config::default() };
+        let config = devnet::Config { chains: chains.collect(), ..devnet::Config::default() };
         let network = devnet::spawn(config).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let manifest = deploy::apply(deployment(&network, &folder)).await.unwrap();
         manifest.save(folder.path().join("manifest.json")).unwrap();
         let world = Self { network, manifest, folder, salt: 0.into() };
-        for id in [FIRST, SECOND] {
+        for id in world.ids() {
             for account in [8, 9, 10] {
                 world.mint(id, DEV_ADDRESSES[account], U256::from(1_000_000 * TT));
             }
         }
         world
+    }
+
+    /// The chains' ids.
+    pub(crate) fn ids(&self) -> Vec<u64> {
+        self.network.chains().iter().map(devnet::ChainHandle::chain_id).collect()
     }
 
     pub(crate) fn chain(&self, id: u64) -> Chain {
@@ -149,7 +161,7 @@ impl World {
             self.folder.path().join("manifest.json").display(),
             database.display(),
         );
-        for id in [FIRST, SECOND] {
+        for id in self.ids() {
             text += &format!(
                 "[chains.{id}]\nwallets = [\"mnemonic:{index}:{MNEMONIC}\"]\nnative = \"ETH\"\n\
                  poll = \"50ms\"\nconfirm = \"blocks(1)\"\n\
@@ -238,12 +250,28 @@ impl World {
         intent.hash()
     }
 
+    /// The user publishes and funds nothing.
+    pub(crate) fn publish_unfunded(&self, origin: u64, intent: &Intent) -> IntentHash {
+        let source = self.contracts(origin).intent_source;
+        let call = intent_source::publish_0Call { intent: intent.clone() };
+        self.send(origin, USER, source, &call, U256::ZERO);
+        intent.hash()
+    }
+
+    /// Where the reward of an intent lies.
+    pub(crate) fn vault(&self, origin: u64, intent: IntentHash) -> Address {
+        protocol::puppet::vault(self.contracts(origin).intent_source, intent)
+    }
+
     /// Delivers every proof that an Inbox has emitted, as the router would.
     pub(crate) fn deliver_proofs(&self) {
-        for (destination, origin) in [(FIRST, SECOND), (SECOND, FIRST)] {
+        for destination in self.ids() {
             for (hash, claimant) in self.proven_at(destination) {
-                if !self.is_delivered(origin, hash) {
-                    self.deliver(destination, origin, destination, &[(hash, claimant)]);
+                // A proof says nothing of its origin; on a chain that has no such intent it lies idle.
+                for origin in self.ids().into_iter().filter(|origin| *origin != destination) {
+                    if !self.is_delivered(origin, hash) {
+                        self.deliver(destination, origin, destination, &[(hash, claimant)]);
+                    }
                 }
             }
         }
@@ -318,7 +346,8 @@ fn deployment(network: &devnet::Handle, folder: &TempDir) -> deploy::Config {
         validators: DEV_ADDRESSES[range].to_vec(),
         threshold: 2,
     };
-    let chain = |id: u64, other: u64| DeployedChain {
+    let ids: Vec<u64> = network.chains().iter().map(devnet::ChainHandle::chain_id).collect();
+    let chain = |id: u64| DeployedChain {
         chain_id: ChainId(id),
         domain: Domain(u32::try_from(id).unwrap()),
         rpc: vec![network.chain(id).unwrap().http_url().parse().unwrap()],
@@ -330,11 +359,13 @@ fn deployment(network: &devnet::Handle, folder: &TempDir) -> deploy::Config {
         router_initial_nonce: 0,
         read_urls: Vec::new(),
         validators: [(TierName::Instant, set(1..4)), (TierName::Finalized, set(4..7))].into(),
-        gas: [(name(other), RemoteGas::default())].into(),
+        gas: (ids.iter().filter(|other| **other != id))
+            .map(|other| (name(*other), RemoteGas::default()))
+            .collect(),
         hyperlane: None,
     };
     deploy::Config {
-        chains: [(name(FIRST), chain(FIRST, SECOND)), (name(SECOND), chain(SECOND, FIRST))].into(),
+        chains: ids.iter().map(|id| (name(*id), chain(*id))).collect(),
         manifest: folder.path().join("manifest.json"),
         deployer: KeySource::Mnemonic { index: 0, phrase: MNEMONIC.to_owned() },
         owner: None,

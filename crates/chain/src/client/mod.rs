@@ -299,8 +299,11 @@ impl ChainClient {
 
     /// What a transaction pays now.
     pub async fn fees(&self) -> Result<Fees, Error> {
-        let base = u128::from(self.latest().await?.base_fee);
-        let priority: U256 = match self.request("eth_maxPriorityFeePerGas", &json!([])).await {
+        let nothing = json!([]);
+        let priority = self.request("eth_maxPriorityFeePerGas", &nothing);
+        let (latest, priority) = futures::join!(self.latest(), priority);
+        let base = u128::from(latest?.base_fee);
+        let priority: U256 = match priority {
             Ok(priority) => priority,
             // Not every node serves the method; chains without a tip market take zero.
             Err(Error::Node { .. }) => U256::ZERO,

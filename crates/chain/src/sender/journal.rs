@@ -146,7 +146,9 @@ impl Journal {
         row.map(|row| entry_of(&row)).transpose()
     }
 
+    /// Writes a new request. It survives a power cut only after a flush.
     pub(super) async fn insert(&self, request: &Request, position: u64) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
         sqlx::query(
             "INSERT INTO sender_requests (chain_id, sender, idempotency, position, recipient, value, \
              data, gas_limit, deadline, state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued')",
@@ -160,12 +162,17 @@ impl Journal {
         .bind(request.data.to_vec())
         .bind(request.gas_limit.map(int))
         .bind(request.deadline.map(int))
-        .execute(self.db.pool())
+        .execute(&mut *tx)
         .await?;
-        Ok(())
+        Ok(tx.commit_relaxed().await?)
     }
 
-    /// Writes a signed transaction, which may be sent once this returns.
+    /// Completes when everything written so far is on the disk.
+    pub(super) async fn flush(&self) -> Result<(), Error> {
+        Ok(self.db.flush().await?)
+    }
+
+    /// Writes a signed transaction, which may be sent after a flush.
     pub(super) async fn sign(
         &self,
         key: &str,
@@ -203,15 +210,16 @@ impl Journal {
         .bind(i64::from(attempt.cancels))
         .execute(&mut *tx)
         .await?;
-        tx.commit().await?;
-        Ok(())
+        Ok(tx.commit_relaxed().await?)
     }
 
-    /// Writes how far the request is. `Pending` and `Queued` forget the inclusion, `Queued` the nonce too.
+    /// Writes how far the request is. `Pending` and `Queued` forget the inclusion, `Queued` the nonce too. What a power
+    /// cut takes back is found on the chain again.
     pub(super) async fn note(&self, key: &str, status: &Status) -> Result<(), Error> {
         let inclusion = match status {
             Status::Included(inclusion) | Status::Confirmed(inclusion) => Some(inclusion),
-            _ => None,
+            Status::Canceled(inclusion) => inclusion.as_ref(),
+            Status::Queued | Status::Pending { .. } | Status::Refused(_) => None,
         };
         let hash = match status {
             Status::Pending { hash } => Some(hash.to_vec()),
@@ -221,6 +229,7 @@ impl Journal {
             Status::Refused(revert) => Some(revert),
             _ => None,
         };
+        let mut tx = self.db.begin().await?;
         sqlx::query(
             "UPDATE sender_requests SET state = $4, hash = $5, block_number = $6, block_hash = $7, \
              gas_used = $8, gas_price = $9, success = $10, reason = $11, reason_data = $12, \
@@ -239,9 +248,9 @@ impl Journal {
         .bind(inclusion.map(|inclusion| i64::from(inclusion.success)))
         .bind(revert.map(|revert| revert.message.clone()))
         .bind(revert.map(|revert| revert.data.to_vec()))
-        .execute(self.db.pool())
+        .execute(&mut *tx)
         .await?;
-        Ok(())
+        Ok(tx.commit_relaxed().await?)
     }
 
     async fn attempts(&self, key: &str) -> Result<Vec<Attempt>, Error> {
@@ -278,7 +287,7 @@ const fn state_of(status: &Status) -> &'static str {
         Status::Included(_) => "included",
         Status::Confirmed(_) => "confirmed",
         Status::Refused(_) => "refused",
-        Status::Canceled => "canceled",
+        Status::Canceled(_) => "canceled",
     }
 }
 
@@ -322,7 +331,10 @@ fn status_of(row: &AnyRow) -> Result<Status, Error> {
         "pending" => Status::Pending { hash: row.b256("hash")? },
         "included" => Status::Included(inclusion()?),
         "confirmed" => Status::Confirmed(inclusion()?),
-        "canceled" => Status::Canceled,
+        "canceled" => match row.opt_u64("block_number")? {
+            Some(_) => Status::Canceled(Some(inclusion()?)),
+            None => Status::Canceled(None),
+        },
         "refused" => Status::Refused(Revert {
             message: row.opt_text("reason")?.unwrap_or_default(),
             data: row.opt_bytes("reason_data")?.unwrap_or_default().into(),

@@ -57,7 +57,8 @@ pub(super) struct Live {
 /// What a piece of work beside the loop reports.
 enum Done {
     Priced { position: u64, gas: Result<u64, client::Error>, market: Result<Fees, client::Error> },
-    Sent { position: u64, hash: TxHash, result: Result<(), client::Error> },
+    Sent { position: u64, hash: TxHash, result: Result<(), Error> },
+    Answered,
 }
 
 impl Lane {
@@ -125,9 +126,19 @@ impl Lane {
     async fn accept(&mut self, submission: Submission) {
         // Nobody has to wait for the answer; a request is in the journal all the same.
         match submission {
-            Submission::New { request, reply } => {
-                reply.send(self.ticket(request).await).ok();
-            }
+            Submission::New { request, reply } => match self.ticket(request).await {
+                Ok(ticket) => {
+                    // The answer says that the request survives a power cut; the work on it need not wait for that.
+                    let journal = self.journal.clone();
+                    self.work.spawn(async move {
+                        reply.send(journal.flush().await.map(|()| ticket)).ok();
+                        Done::Answered
+                    });
+                }
+                Err(error) => {
+                    reply.send(Err(error)).ok();
+                }
+            },
             Submission::Find { key, reply } => {
                 let known = self.known(&key).await;
                 reply.send(known.map(|known| known.map(|(_, ticket)| ticket))).ok();
@@ -215,11 +226,16 @@ impl Lane {
                     return watching::look(self, position).await;
                 };
                 tracing::debug!(%hash, %error, "a node did not take a transaction");
-                match Rejection::of(&error) {
-                    Some(Rejection::NonceTooLow) => watching::look(self, position).await,
-                    _ => Err(error.into()),
+                match &error {
+                    Error::Chain(refusal)
+                        if Rejection::of(refusal) == Some(Rejection::NonceTooLow) =>
+                    {
+                        watching::look(self, position).await
+                    }
+                    _ => Err(error),
                 }
             }
+            Done::Answered => Ok(()),
         }
     }
 
@@ -275,9 +291,12 @@ impl Lane {
         let Some(live) = self.live.get_mut(&position) else { return };
         live.sent_at = Instant::now();
         let Some(Attempt { hash, raw, .. }) = live.entry.attempts.last().cloned() else { return };
-        let client = self.client.clone();
+        let (client, journal) = (self.client.clone(), self.journal.clone());
         self.work.spawn(async move {
-            let result = client.send_raw(&raw).await;
+            let result = match journal.flush().await {
+                Ok(()) => client.send_raw(&raw).await.map_err(Error::from),
+                Err(error) => Err(error),
+            };
             crash_point!("sender.sent");
             Done::Sent { position, hash, result }
         });

@@ -5,7 +5,7 @@
 //!
 //! 1. **written**: the request, under the caller's idempotency key. From here on it will be carried out, or given up
 //!    for a reason that is written down too.
-//! 2. **signed**: nonce, fee and the raw transaction. Only then does the first byte reach a node. After a crash the same
+//! 2. **signed**: nonce, fee and the raw transaction. Only when that is on the disk does the first byte reach a node. After a crash the same
 //!    bytes are sent again, so a request never takes two nonces.
 //! 3. **included**: a receipt was seen. Not the end: the block may be reorganised away, and then the raw transaction is
 //!    sent again.
@@ -99,6 +99,8 @@ pub enum Error {
     Canceled {
         /// The idempotency key.
         key: String,
+        /// The empty transaction, when there was one: its gas was paid.
+        empty: Option<Box<Inclusion>>,
     },
     /// The key cannot sign.
     #[error("request `{key}` cannot be signed: {detail}")]

@@ -74,15 +74,15 @@ pub enum Status {
     Confirmed(Inclusion),
     /// It would have failed; nothing was sent.
     Refused(Revert),
-    /// Given up at its deadline.
-    Canceled,
+    /// Given up at its deadline. The empty transaction that took its nonce, when there was one: its gas was paid.
+    Canceled(Option<Inclusion>),
 }
 
 impl Status {
     /// Whether it will not change any more.
     pub const fn is_final(&self) -> bool {
         match self {
-            Self::Confirmed(_) | Self::Refused(_) | Self::Canceled => true,
+            Self::Confirmed(_) | Self::Refused(_) | Self::Canceled(_) => true,
             Self::Queued | Self::Pending { .. } | Self::Included(_) => false,
         }
     }
@@ -158,7 +158,10 @@ impl Ticket {
                 Status::Refused(reason) => {
                     return Err(Error::Refused { key: self.key.clone(), reason: reason.clone() });
                 }
-                Status::Canceled => return Err(Error::Canceled { key: self.key.clone() }),
+                Status::Canceled(empty) => {
+                    let empty = empty.clone().map(Box::new);
+                    return Err(Error::Canceled { key: self.key.clone(), empty });
+                }
                 Status::Queued | Status::Pending { .. } | Status::Included(_) => {}
             }
             if let Some(inclusion) = enough(&seen) {

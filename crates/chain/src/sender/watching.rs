@@ -179,8 +179,11 @@ async fn confirm(lane: &mut Lane) -> Result<(), Error> {
                     attempt.hash == inclusion.hash && attempt.cancels
                 };
                 let canceled = live.entry.attempts.iter().any(|attempt| cancels(&attempt));
-                let status =
-                    if canceled { Status::Canceled } else { Status::Confirmed(inclusion.clone()) };
+                let status = if canceled {
+                    Status::Canceled(Some(inclusion.clone()))
+                } else {
+                    Status::Confirmed(inclusion.clone())
+                };
                 Some((*position, status))
             }
             _ => None,
@@ -206,7 +209,7 @@ async fn give_up_late_ones(lane: &mut Lane, latest: BlockHeader) -> Result<(), E
         .collect();
     for (position, status, canceling) in late {
         match status {
-            Status::Queued => lane.settle(position, Status::Canceled).await?,
+            Status::Queued => lane.settle(position, Status::Canceled(None)).await?,
             Status::Pending { .. } if !canceling => {
                 let market = lane.client.fees().await?;
                 lane.replace(position, market, true).await?;
