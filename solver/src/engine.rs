@@ -16,7 +16,7 @@ mod pursue;
 mod settle;
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, hash_map::Entry},
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
@@ -44,6 +44,9 @@ use crate::{
     store::{self, Store},
     valuer::Valuer,
 };
+
+/// Orders started at a tick, at most.
+const DUE: u32 = 512;
 
 /// Wait after a fault that may pass.
 const AFTER_FAULT: Duration = Duration::from_secs(1);
@@ -80,6 +83,15 @@ enum Next {
     Wait,
 }
 
+/// Why an order is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// Something has happened on a chain.
+    Event,
+    /// Its retry time has come.
+    Time,
+}
+
 /// Everything that moving orders needs.
 #[derive(Debug)]
 pub struct Engine {
@@ -98,8 +110,10 @@ pub struct Engine {
     pub(crate) moved: Arc<Notify>,
     /// Deciding at the same time.
     permits: Semaphore,
-    /// Orders and batches that a task is looking at.
-    working: Mutex<HashSet<alloy::primitives::B256>>,
+    /// Orders and batches that a task is looking at, and whether an event has come meanwhile.
+    working: Mutex<HashMap<alloy::primitives::B256, bool>>,
+    /// Whoever reserves: two orders that each fit below a limit may not fit together.
+    reserving: tokio::sync::Mutex<()>,
     tick: Duration,
     /// How long stopping waits for looks under way.
     patience: Duration,
@@ -155,6 +169,7 @@ impl Engine {
             moved,
             permits: Semaphore::new(parts.parallel),
             working: Mutex::default(),
+            reserving: tokio::sync::Mutex::default(),
             tick: parts.tick,
             patience: parts.patience,
         }
@@ -175,10 +190,12 @@ impl Engine {
         while !shutdown.is_cancelled() {
             tokio::select! {
                 () = shutdown.cancelled() => break,
-                Some(hash) = woken.recv() => self.start(&mut looks, hash),
+                Some(hash) = woken.recv() => self.start(&mut looks, hash, Cause::Event),
                 _ = ticks.tick() => {
-                    let due = self.store.due(self.now(), 512).await?;
-                    due.into_iter().for_each(|hash| self.start(&mut looks, hash));
+                    // An order that a task is waiting for stays due: it must not hide others.
+                    let busy = u32::try_from(self.working.lock().len()).unwrap_or(u32::MAX);
+                    let due = self.store.due(self.now(), busy.saturating_add(DUE)).await?;
+                    due.into_iter().for_each(|hash| self.start(&mut looks, hash, Cause::Time));
                     self.start_batches(&mut looks).await?;
                 }
                 Some(ended) = looks.join_next(), if !looks.is_empty() => {
@@ -197,24 +214,42 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether as many decisions are being made as may be at a time.
+    pub(crate) fn is_saturated(&self) -> bool {
+        self.permits.available_permits() == 0
+    }
+
     /// Unix milliseconds.
     pub(crate) fn now(&self) -> u64 {
         millis(&self.clock)
     }
 
-    fn start(self: &Arc<Self>, looks: &mut JoinSet<()>, hash: IntentHash) {
-        if let Some(claim) = self.claim_work(hash.0) {
+    fn start(self: &Arc<Self>, looks: &mut JoinSet<()>, hash: IntentHash, cause: Cause) {
+        if let Some(work) = self.claim_work(hash.0) {
             let engine = Arc::clone(self);
             looks.spawn(async move {
-                engine.look(hash).await;
-                drop(claim);
+                let mut left = Some(work);
+                while let Some(work) = left {
+                    engine.look(hash).await;
+                    left = work.unless_done();
+                }
             });
+        } else if cause == Cause::Event
+            && let Some(missed) = self.working.lock().get_mut(&hash.0)
+        {
+            *missed = true;
         }
     }
 
     /// Reserves an order or a batch for one task; `None` while another has it.
     fn claim_work(self: &Arc<Self>, id: alloy::primitives::B256) -> Option<Work> {
-        self.working.lock().insert(id).then(|| Work { engine: Arc::clone(self), id })
+        match self.working.lock().entry(id) {
+            Entry::Occupied(_) => None,
+            Entry::Vacant(free) => {
+                free.insert(false);
+                Some(Work { engine: Arc::clone(self), id, is_done: false })
+            }
+        }
     }
 
     /// Takes steps until the order has to wait.
@@ -282,10 +317,28 @@ impl Engine {
 struct Work {
     engine: Arc<Engine>,
     id: alloy::primitives::B256,
+    is_done: bool,
+}
+
+impl Work {
+    /// Ends it, unless an event has come since it began: what the last look saw may be older.
+    fn unless_done(mut self) -> Option<Self> {
+        let mut working = self.engine.working.lock();
+        if working.get_mut(&self.id).is_some_and(std::mem::take) {
+            drop(working);
+            return Some(self);
+        }
+        working.remove(&self.id);
+        drop(working);
+        self.is_done = true;
+        None
+    }
 }
 
 impl Drop for Work {
     fn drop(&mut self) {
-        self.engine.working.lock().remove(&self.id);
+        if !self.is_done {
+            self.engine.working.lock().remove(&self.id);
+        }
     }
 }

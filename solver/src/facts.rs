@@ -49,12 +49,21 @@ pub struct Facts {
     pub fill: Simulation,
     /// What filling earns.
     pub estimate: Result<Estimate, Unknown>,
-    /// Whether a quote of ours has promised this price.
-    pub promised: bool,
+    /// What a quote of ours has promised, when the order takes one.
+    pub promise: Option<Promise>,
     /// Whether no wallet holds what the route takes.
     pub no_wallet: bool,
     /// The fill that was simulated, when a wallet can pay for it.
     pub plan: Option<Plan>,
+}
+
+/// What a quote promised to the order that takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Promise {
+    /// The most gas that its price covers.
+    pub gas: u64,
+    /// Whether its price covers opening the order.
+    pub opening: bool,
 }
 
 /// A proof at the origin.

@@ -24,6 +24,7 @@ use protocol::{
     ids::ChainId,
     intent::{Call, Intent, Reward, Route, TokenAmount},
 };
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -38,10 +39,20 @@ use crate::{
 /// Time after its expiry in which a taken quote's intent may still be filled.
 const ROUTE_LIFE: Duration = Duration::from_secs(600);
 
+/// Quotes that are worked on at a time.
+const PLACES: usize = 16;
+
+/// How long a request waits for a place before it is told that the solver is busy.
+const QUEUE: Duration = Duration::from_millis(200);
+
+/// Gas beyond what was estimated that a promise covers: an account that is paid for the first time.
+const GAS_LEEWAY: u64 = 50_000;
+
 /// Gives quotes.
 #[derive(Debug)]
 pub struct Quoter {
     engine: Arc<Engine>,
+    places: Semaphore,
     signer: Option<PrivateKeySigner>,
     lifetime: Duration,
     most_open: u64,
@@ -79,6 +90,7 @@ impl Quoter {
         let key = config.chains.values().find_map(|chain| chain.wallets.first());
         Self {
             engine,
+            places: Semaphore::new(PLACES),
             signer: key.and_then(|key| key.load().ok()),
             lifetime: config.quote_lifetime,
             most_open: u64::from(config.quotes_open),
@@ -91,6 +103,11 @@ impl Quoter {
     /// When nothing can be said; reasons against a quote are part of the answer.
     pub async fn quote(&self, request: &QuoteRequest) -> Result<QuoteResponse, Error> {
         let mut answer = QuoteResponse { quotes: Vec::new(), unavailable: Vec::new() };
+        let Ok(_place) = tokio::time::timeout(QUEUE, self.places.acquire()).await else {
+            metrics::counter!("solver_quotes_busy_total").increment(1);
+            answer.unavailable.push(busy());
+            return Ok(answer);
+        };
         if let Some(none) = self.closed().await? {
             answer.unavailable.push(none);
             return Ok(answer);
@@ -151,7 +168,8 @@ impl Quoter {
         let wallet = priced.plan.wallet;
         let reservations: Vec<Reservation> = self.engine.reservations(&priced.order, &priced.plan);
         debug_assert!(reservations.iter().all(|r| r.wallet == wallet));
-        match self.engine.store.offer(&quote, &reservations).await {
+        let gas = priced.plan.gas_limit().saturating_add(GAS_LEEWAY);
+        match self.engine.store.offer(&quote, gas, &reservations).await {
             Ok(()) => {}
             Err(short @ store::Error::NotEnough { .. }) => {
                 return Ok(Err(none(NoQuoteReason::AmountTooHigh, short.to_string())));
@@ -177,6 +195,9 @@ impl Quoter {
         let destination = served(request.destination_chain_id)?;
         if origin.id == destination.id {
             return Err("both ends are on one chain".into());
+        }
+        if request.gasless && request.origin_token.is_zero() {
+            return Err("a signed order cannot pay in the native currency".into());
         }
         for (chain, token) in
             [(origin, request.origin_token), (destination, request.destination_token)]
@@ -265,6 +286,7 @@ impl Quoter {
             fill_seconds: fill_time.div_ceil(1_000).max(1),
             available: Amount(available),
             expires_at: self.engine.clock.unix() + self.lifetime.as_secs(),
+            gasless: request.gasless,
         })
     }
 
@@ -285,6 +307,16 @@ impl Quoter {
             metrics::counter!("solver_quotes_expired_total").increment(gone);
         }
         Ok(())
+    }
+}
+
+/// Fills come first: whoever asks again in a moment is answered.
+fn busy() -> NoQuote {
+    NoQuote {
+        security: None,
+        reason: NoQuoteReason::Unavailable,
+        message: "the solver is busy".to_owned(),
+        minimum: None,
     }
 }
 

@@ -67,6 +67,14 @@ pub enum Error {
         /// What is needed.
         expected: alloy::primitives::U256,
     },
+    /// The creator has as many orders in flight as it may.
+    #[error("{given} intents of this creator are in flight, at most {most} may be")]
+    TooMany {
+        /// How many are.
+        given: u64,
+        /// How many may be.
+        most: u64,
+    },
     /// A row does not read as what was written.
     #[error("the database holds a malformed {what}")]
     Malformed {

@@ -311,6 +311,7 @@ fn quote_request(route: &Route) -> QuoteRequest {
         amount: route.amount,
         recipient: Some(route.recipient),
         calls: route.calls.clone(),
+        gasless: false,
         security: route.security,
     }
 }

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use alloy::primitives::{Address, B256, Bytes, U256};
 use chain::sender::Request;
+use futures::future::join_all;
 use parking_lot::Mutex;
 use protocol::ids::{ChainId, Claimant, IntentHash};
 use tokio::task::JoinSet;
@@ -150,15 +151,26 @@ impl Engine {
                 lanes.entry((order.destination(), target)).or_default().push(order);
             }
         }
+        // A prover or a chain that does not answer holds up nobody's proofs but its own.
+        let formed = lanes.into_iter().map(|((destination, target), orders)| async move {
+            report("proofs", self.form_proofs_of(destination, target, &orders).await);
+        });
+        join_all(formed).await;
+        Ok(())
+    }
+
+    async fn form_proofs_of(
+        &self,
+        destination: ChainId,
+        target: ProofTarget,
+        orders: &[Order],
+    ) -> Result<(), Fault> {
+        let Some(first) = orders.first() else { return Ok(()) };
         let policy = self.policy.batches().proofs;
-        for ((destination, target), orders) in lanes {
-            let Some(first) = orders.first() else { continue };
-            let every = proving::interval(self.lanes.lane(first, self.now()), policy);
-            let pending = self.pending(destination, &orders)?;
-            if proving::is_due(pending, every, policy) {
-                for members in orders.chunks(policy.largest.max(1)) {
-                    self.form_proof(destination, target, members.to_vec()).await?;
-                }
+        let every = proving::interval(self.lanes.lane(first, self.now()), policy);
+        if proving::is_due(self.pending(destination, orders)?, every, policy) {
+            for members in orders.chunks(policy.largest.max(1)) {
+                self.form_proof(destination, target, members.to_vec()).await?;
             }
         }
         Ok(())
@@ -238,7 +250,7 @@ impl Engine {
 }
 
 /// Batches are tried again at the next tick: a fault here only needs to be seen.
-fn report(what: &'static str, outcome: Result<(), Fault>) {
+pub(super) fn report(what: &'static str, outcome: Result<(), Fault>) {
     match outcome {
         Ok(()) | Err(Fault::Store(store::Error::Moved { .. })) => {}
         Err(fault) => {

@@ -8,12 +8,16 @@ use alloy::{
     rpc::types::TransactionRequest,
 };
 use chain::sender::{self, Inclusion};
+use futures::future::join_all;
 use protocol::{
     abi::{intent_source, prover},
     ids::ChainId,
 };
 
-use super::{Engine, Fault, batching::BatchDraft};
+use super::{
+    Engine, Fault,
+    batching::{BatchDraft, report},
+};
 use crate::{
     fill,
     order::{Order, State},
@@ -34,25 +38,32 @@ impl Engine {
         for order in self.store.in_state(State::Proven, CONSIDERED).await? {
             by_origin.entry(order.origin).or_default().push(order);
         }
-        let batches = self.policy.batches();
-        let wait = u64::try_from(batches.withdrawal_wait.as_millis()).unwrap_or(u64::MAX);
-        for (origin, orders) in by_origin {
-            let orders: Vec<Order> =
-                orders.into_iter().filter(|order| !self.is_set_aside(order, now)).collect();
-            for members in orders.chunks(batches.withdrawals.max(1)) {
-                let full = members.len() >= batches.withdrawals;
-                let since = self.proven_since(members).await?;
-                if full || now.saturating_sub(since) >= wait {
-                    self.form_withdrawal(origin, members.to_vec()).await?;
-                }
-            }
-        }
+        // A chain that does not answer holds up no rewards but its own.
+        let formed = by_origin.into_iter().map(|(origin, orders)| async move {
+            report("withdrawals", self.form_withdrawals_at(origin, orders, now).await);
+        });
+        join_all(formed).await;
         Ok(())
     }
 
-    /// Whether a withdrawal of this reward failed a short time ago.
-    fn is_set_aside(&self, order: &Order, now: u64) -> bool {
-        order.reason.starts_with(SET_ASIDE) && order.retry_at > now
+    async fn form_withdrawals_at(
+        &self,
+        origin: ChainId,
+        orders: Vec<Order>,
+        now: u64,
+    ) -> Result<(), Fault> {
+        let batches = self.policy.batches();
+        let wait = u64::try_from(batches.withdrawal_wait.as_millis()).unwrap_or(u64::MAX);
+        let orders: Vec<Order> =
+            orders.into_iter().filter(|order| !is_set_aside(order, now)).collect();
+        for members in orders.chunks(batches.withdrawals.max(1)) {
+            let full = members.len() >= batches.withdrawals;
+            let since = self.proven_since(members).await?;
+            if full || now.saturating_sub(since) >= wait {
+                self.form_withdrawal(origin, members.to_vec()).await?;
+            }
+        }
+        Ok(())
     }
 
     /// When the first of these was proven.
@@ -69,11 +80,16 @@ impl Engine {
         if orders.len() > 1 && self.withdrawal_works(origin, &orders).await?.is_ok() {
             members = orders;
         } else {
-            for order in orders {
-                let alone = std::slice::from_ref(&order);
-                match self.withdrawal_works(origin, alone).await? {
-                    Ok(()) => members.push(order),
-                    Err(reason) => self.set_aside(&order, &reason).await,
+            // All at once: one bad reward must not delay the good ones by fifty calls.
+            let tried = join_all(orders.into_iter().map(|order| async move {
+                let works = self.withdrawal_works(origin, std::slice::from_ref(&order)).await;
+                (order, works)
+            }));
+            for (order, works) in tried.await {
+                match works {
+                    Ok(Ok(())) => members.push(order),
+                    Ok(Err(reason)) => self.set_aside(&order, &reason).await,
+                    Err(fault) => report("withdrawal", Err(fault)),
                 }
             }
         }
@@ -224,6 +240,11 @@ impl Engine {
         attach(&mut steps, entries);
         Ok(self.store.end_batch(batch.id, &steps, now).await?)
     }
+}
+
+/// Whether a withdrawal of this reward failed a short time ago.
+fn is_set_aside(order: &Order, now: u64) -> bool {
+    order.reason.starts_with(SET_ASIDE) && order.retry_at > now
 }
 
 /// How the reason of a reward whose withdrawal fails begins.

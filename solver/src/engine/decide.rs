@@ -142,11 +142,16 @@ impl Engine {
         facts: &Facts,
         plan: Plan,
     ) -> Result<Next, Fault> {
-        if !self.claim_exposure(order) {
+        let not_yet = |reason: String| {
+            let retry_in = Duration::from_secs(1);
+            Verdict::NotYet { reason, retry_in }
+        };
+        let turn = self.reserving.lock().await;
+        let Some(claim) = self.claim_exposure(order) else {
+            drop(turn);
             let reason = "as much is out as may be, with what was accepted just now".to_owned();
-            let verdict = Verdict::NotYet { reason, retry_in: Duration::from_secs(1) };
-            return self.object(order, "exposure", verdict).await;
-        }
+            return self.object(order, "exposure", not_yet(reason)).await;
+        };
         let now = self.now();
         let reason = match &facts.estimate {
             Ok(estimate) => estimate.to_string(),
@@ -155,17 +160,20 @@ impl Engine {
         let mut step = Step::new(order, State::Reserved, reason, now);
         step.order.wallet = Some(plan.wallet);
         step.reserve = self.reservations(order, &plan);
-        let outcome = if facts.promised {
+        step.most_of_creator = Some(self.policy.limits().in_flight_per_creator);
+        let outcome = if facts.promise.is_some() {
             self.store.take_with_quote(order.route().salt, &step, now).await
         } else {
             self.store.take(std::slice::from_ref(&step), now).await
         };
+        drop((turn, claim));
         match outcome {
             Ok(()) => self.launch(&step.order, plan).await,
             Err(short @ store::Error::NotEnough { .. }) => {
-                let retry_in = Duration::from_secs(1);
-                let verdict = Verdict::NotYet { reason: short.to_string(), retry_in };
-                self.object(order, "inventory", verdict).await
+                self.object(order, "inventory", not_yet(short.to_string())).await
+            }
+            Err(many @ store::Error::TooMany { .. }) => {
+                self.object(order, "exposure", not_yet(many.to_string())).await
             }
             Err(error) => Err(error.into()),
         }

@@ -29,8 +29,24 @@ struct Known {
     dollars: Usd,
     /// Until when it counts (unix milliseconds).
     until: u64,
-    /// Reserved since summing began: the sum may have passed it by.
+    /// Claimed since summing began, or before and not written by then: the sum may have passed it by.
     meanwhile: Usd,
+    /// Claimed and not written yet.
+    unwritten: Usd,
+}
+
+/// An order's worth that counts as out from now on; dropped once the order is written as reserved.
+#[derive(Debug)]
+pub(super) struct Claim<'a> {
+    exposure: &'a Exposure,
+    worth: Usd,
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        let mut known = self.exposure.known.lock();
+        known.unwritten = known.unwritten - self.worth;
+    }
 }
 
 impl Engine {
@@ -45,14 +61,17 @@ impl Engine {
             return Ok(sum);
         }
         let begun = Instant::now();
-        self.exposure.known.lock().meanwhile = Usd::ZERO;
+        {
+            let mut known = self.exposure.known.lock();
+            known.meanwhile = known.unwritten;
+        }
         let mut dollars = Usd::ZERO;
         self.store.for_each_in_flight(|order| dollars += self.worth_out(order)).await?;
         let took = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX / SHARE);
         let until = self.now() + FRESH.max(took.saturating_mul(SHARE));
         let mut known = self.exposure.known.lock();
         dollars += known.meanwhile;
-        *known = Known { dollars, until, meanwhile: Usd::ZERO };
+        *known = Known { dollars, until, meanwhile: Usd::ZERO, ..*known };
         metrics::gauge!("solver_exposure_dollars").set(dollars.0 as f64 / 1e12);
         Ok(dollars)
     }
@@ -62,17 +81,18 @@ impl Engine {
         (self.now() < known.until).then_some(known.dollars)
     }
 
-    /// Counts an order that is about to be reserved, until the sum is taken anew. `false` when that
+    /// Counts an order that is about to be reserved, until the sum is taken anew. `None` when that
     /// would be too much: many are decided at once, and each was judged without the others.
-    pub(super) fn claim_exposure(&self, order: &Order) -> bool {
+    pub(super) fn claim_exposure(&self, order: &Order) -> Option<Claim<'_>> {
         let worth = self.worth_out(order);
         let mut known = self.exposure.known.lock();
         if known.dollars + worth > self.policy.limits().exposure {
-            return false;
+            return None;
         }
         known.dollars += worth;
         known.meanwhile += worth;
-        true
+        known.unwritten += worth;
+        Some(Claim { exposure: &self.exposure, worth })
     }
 
     fn worth_out(&self, order: &Order) -> Usd {

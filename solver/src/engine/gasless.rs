@@ -2,12 +2,13 @@
 
 use alloy::primitives::U256;
 use chain::sender::{self, Inclusion};
+use protocol::ids::ChainId;
 
 use super::{Engine, Fault, Next};
 use crate::{
     facts::Facts,
     filter::{self, Case, Verdict},
-    money::{Asset, Rounding, value},
+    money::{Asset, Usd},
     order::{Order, State},
     store::{Entry, EntryKind, Outgoing, Step},
 };
@@ -35,7 +36,8 @@ impl Engine {
         let objection = filter::every_ruling(&case)
             .into_iter()
             .find(|r| !AFTER_OPENING.contains(&r.rule) && r.verdict != Verdict::Accept);
-        if objection.is_some() || !self.pays_for_opening(order, facts) {
+        let promised = facts.promise.is_some_and(|promise| promise.opening);
+        if objection.is_some() || !(promised || self.pays_for_opening(order, facts)) {
             return Ok(None);
         }
         Ok(Some(outgoing))
@@ -43,15 +45,17 @@ impl Engine {
 
     fn pays_for_opening(&self, order: &Order, facts: &Facts) -> bool {
         let Ok(estimate) = &facts.estimate else { return false };
-        let Ok(link) = self.network.link(order.origin) else { return false };
         let Some(lane) = self.policy.lane(order.origin, order.destination()) else { return false };
-        let wei = U256::from(OPEN_GAS) * U256::from(link.head().gas_price());
-        let native = Asset::native(order.origin);
-        let Ok(valued) = self.valuer.valued(native, wei) else { return false };
-        let Ok(cost) = value(wei, valued.decimals, valued.price.high, Rounding::Up) else {
-            return false;
-        };
+        let Ok(Some(cost)) = self.cost_of_opening(order.origin) else { return false };
         estimate.profit() - cost >= lane.margin.required(estimate)
+    }
+
+    /// What opening a gasless order costs on its origin now; `None` without a price.
+    pub(crate) fn cost_of_opening(&self, origin: ChainId) -> Result<Option<Usd>, Fault> {
+        let gas_price = self.network.link(origin)?.head().gas_price();
+        let wei = U256::from(OPEN_GAS) * U256::from(gas_price);
+        let valued = self.valuer.valued(Asset::native(origin), wei);
+        Ok(valued.ok().and_then(|valued| valued.as_cost().ok()))
     }
 
     /// Opens an order. Its request was written when the order came in.

@@ -60,13 +60,25 @@ pub struct Probe {
 impl Gatherer {
     /// The destination's side of an order that nobody has published: the Inbox does not ask who has.
     ///
+    /// A fill like it that was estimated a moment ago answers for it: a quote is not a fill, which
+    /// is tried before it is sent, and no more gas is promised than was quoted. Unless the chains
+    /// may be asked, there is no answer without one.
+    ///
     /// # Errors
     /// [`Fault`].
-    pub async fn probe(&self, order: &Order, kind: FillKind) -> Result<Probe, Fault> {
+    pub async fn probe(
+        &self,
+        order: &Order,
+        kind: FillKind,
+        may_ask: bool,
+    ) -> Result<Option<Probe>, Fault> {
         let route_value = self.valuer.worth(&order.spends(), Rounding::Up);
         let wallet = self.wallet(order, false).await?;
         let (fill, plan) = match wallet {
-            Some(wallet) => self.simulate(order, kind, wallet).await?,
+            Some(wallet) => match self.quoted(order, kind, wallet, may_ask).await? {
+                Some(simulated) => simulated,
+                None => return Ok(None),
+            },
             None => (Simulation::Fails(NO_WALLET.to_owned()), None),
         };
         let estimate = match &route_value {
@@ -74,7 +86,37 @@ impl Gatherer {
             Err(unknown) => Err(unknown.clone()),
         };
         let route_value = route_value.unwrap_or_default();
-        Ok(Probe { route_value, fill, estimate, plan, no_wallet: wallet.is_none() })
+        Ok(Some(Probe { route_value, fill, estimate, plan, no_wallet: wallet.is_none() }))
+    }
+
+    /// The fill of a quote, as estimated lately or now; `None` when that would have to be asked.
+    async fn quoted(
+        &self,
+        order: &Order,
+        kind: FillKind,
+        wallet: Address,
+        may_ask: bool,
+    ) -> Result<Option<(Simulation, Option<Plan>)>, Fault> {
+        let known = |gas| async move {
+            let plan = self.plan(order, kind, wallet, gas).await?;
+            Ok(Some((Simulation::Works(gas), Some(plan))))
+        };
+        let shape = quoted_shape(order, kind);
+        if let Some(gas) = self.recents.quoted_gas.get(&shape) {
+            return known(gas).await;
+        }
+        if !may_ask {
+            return Ok(None);
+        }
+        let _turn = self.recents.quoted_gas.turn(&shape).await;
+        if let Some(gas) = self.recents.quoted_gas.get(&shape) {
+            return known(gas).await;
+        }
+        let simulated = self.simulate(order, kind, wallet).await?;
+        if let Simulation::Works(gas) = simulated.0 {
+            self.recents.quoted_gas.put(shape, gas);
+        }
+        Ok(Some(simulated))
     }
 
     pub(super) async fn destination_side(
@@ -165,15 +207,11 @@ impl Gatherer {
         claimant: Claimant,
     ) -> Result<U256, Fault> {
         let destination = order.destination();
-        if let Some(fee) = self.recents.proof_fees.get(&(destination, target)) {
-            return Ok(fee);
-        }
         let gas_limit = self.policy.batches().gas_limit(1);
         let call = target.fetch_fee(destination, &[order.hash], claimant, gas_limit);
         let client = &self.network.link(destination)?.client;
-        let fee = client.call(target.sender, &call, BlockNumberOrTag::Latest).await?;
-        self.recents.proof_fees.put((destination, target), fee);
-        Ok(fee)
+        let ask = client.call(target.sender, &call, BlockNumberOrTag::Latest);
+        Ok(self.recents.proof_fees.get_or_ask((destination, target), ask).await?)
     }
 
     /// Wei beside the gas for posting this call data.
@@ -185,13 +223,8 @@ impl Gatherer {
         data: &Bytes,
     ) -> Result<U256, Fault> {
         let kind = self.policy.chain(chain).map_or(L1Fee::None, |c| c.l1_fee);
-        let key = (chain, source, to, data.len());
-        if let Some(fee) = self.recents.data_fees.get(&key) {
-            return Ok(fee);
-        }
-        let fee = data_fee(&self.network.link(chain)?.client, kind, source, to, data).await?;
-        self.recents.data_fees.put(key, fee);
-        Ok(fee)
+        let ask = data_fee(&self.network.link(chain)?.client, kind, source, to, data);
+        Ok(self.recents.data_fees.get_or_ask((chain, source, to, data.len()), ask).await?)
     }
 
     /// The formula, with gas at today's price and the proof at the fee the prover asks.
@@ -247,6 +280,16 @@ impl Gatherer {
 
 /// Why there is no fill to simulate.
 const NO_WALLET: &str = "no wallet holds what the route takes";
+
+/// What decides how much gas a quote's fill takes: beyond the payment its calls are the user's own,
+/// whose arguments may decide it.
+fn quoted_shape(order: &Order, kind: FillKind) -> B256 {
+    let shape = shape(order, kind);
+    match order.route().calls.get(1..) {
+        None | Some([]) => shape,
+        Some(calls) => keccak256((shape, calls.to_vec()).abi_encode()),
+    }
+}
 
 /// What decides how much gas a fill takes, apart from amounts and recipients.
 fn shape(order: &Order, kind: FillKind) -> B256 {

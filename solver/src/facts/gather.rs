@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use alloy::{
     eips::BlockNumberOrTag,
-    primitives::{Address, B256, U256},
+    primitives::{Address, U256},
     rpc::types::TransactionRequest,
     sol_types::SolCall,
 };
@@ -16,7 +16,7 @@ use protocol::{
     puppet,
 };
 
-use super::{Facts, ProofSeen, Simulation, VaultLeg, recent::Recents, shortened};
+use super::{Facts, Promise, ProofSeen, Simulation, VaultLeg, recent::Recents, shortened};
 use crate::{
     fill::{self, FillKind},
     money::{Asset, Rounding, Usd},
@@ -82,8 +82,8 @@ impl Gatherer {
         let destination = self.network.link(order.destination())?;
         let served = self.policy.chain(order.origin);
         let confirmations = served.map_or(0, |chain| chain.confirmations_for(reward_value));
-        let promised = self.promised(order).await?;
-        let wallet = self.wallet(order, promised.is_some()).await?;
+        let promise = self.promise(order).await?;
+        let wallet = self.wallet(order, promise.is_some()).await?;
         let (origin_side, destination_side) = try_join(
             self.origin_side(order, confirmations, wallet),
             self.destination_side(order, kind, wallet),
@@ -108,14 +108,14 @@ impl Gatherer {
             in_flight_of_creator: self.store.in_flight_of(order.reward().creator).await?,
             fill: destination_side.fill,
             estimate,
-            promised: promised.is_some(),
+            promise,
             no_wallet: wallet.is_none(),
             plan: destination_side.plan,
         })
     }
 
-    /// The quote of ours that this order takes, if it takes one on its terms and in time.
-    pub async fn promised(&self, order: &Order) -> Result<Option<B256>, Fault> {
+    /// What the quote promised that this order takes, if it takes one on its terms and in time.
+    pub async fn promise(&self, order: &Order) -> Result<Option<Promise>, Fault> {
         let Some(stored) = self.store.quote(order.route().salt).await? else { return Ok(None) };
         let untaken = stored.taken_by.is_none_or(|taker| taker == order.hash);
         let settlement = self.policy.settlement(order);
@@ -140,7 +140,7 @@ impl Gatherer {
             && in_time
             && tier == Some(quote.security)
             && order.reward().deadline >= quote.reward_deadline;
-        Ok(honoured.then_some(quote.id))
+        Ok(honoured.then_some(Promise { gas: stored.gas, opening: quote.gasless }))
     }
 
     /// A wallet that can pay: the one that already holds a reservation, or the richest.

@@ -13,7 +13,9 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         Ok(estimate) => estimate,
         Err(unknown) => return Verdict::not_yet(unknown.to_string(), LOOK_AGAIN),
     };
-    if facts.promised {
+    // A quote's price holds for what was quoted: calls that take more gas were not.
+    let gas = facts.plan.as_ref().map_or(0, |plan| plan.gas);
+    if facts.promise.is_some_and(|promise| gas <= promise.gas) {
         return Verdict::Accept;
     }
     let Some(lane) = policy.lane(order.origin, order.destination()) else {

@@ -10,7 +10,8 @@ use protocol::{
 use super::*;
 use crate::{
     config::{Config, LimitsConfig},
-    facts::{ProofSeen, Simulation, VaultLeg},
+    facts::{Plan, Promise, ProofSeen, Simulation, VaultLeg},
+    fill::FillKind,
     money::{Asset, Usd},
     pricing::Estimate,
     store::Mode,
@@ -100,7 +101,7 @@ fn facts() -> Facts {
             route: Usd::dollars(1),
             ..Estimate::default()
         }),
-        promised: false,
+        promise: None,
         no_wallet: false,
         plan: None,
     }
@@ -232,15 +233,33 @@ fn what_is_over_is_too_late() {
 #[test]
 fn a_promise_outweighs_the_margin_but_nothing_else() {
     let unprofitable = |f: &mut Facts| {
-        f.promised = true;
+        f.promise = Some(PROMISE);
         f.estimate = Ok(Estimate { route: Usd::dollars(1), ..Estimate::default() });
     };
     assert_eq!(on_facts(unprofitable).1, Verdict::Accept);
     let (rule, _) = on_facts(|f| {
-        f.promised = true;
+        f.promise = Some(PROMISE);
         f.vault[0].now = U256::ZERO;
     });
     assert_eq!(rule, "vault");
+    let (rule, _) = on_facts(|f| {
+        unprofitable(f);
+        f.plan = Some(plan(PROMISE.gas + 1));
+    });
+    assert_eq!(rule, "profit", "calls that take more gas than was quoted are not promised");
+}
+
+const PROMISE: Promise = Promise { gas: 400_000, opening: false };
+
+fn plan(gas: u64) -> Plan {
+    Plan {
+        wallet: Address::ZERO,
+        kind: FillKind::Alone,
+        value: U256::ZERO,
+        proof_fee: U256::ZERO,
+        data: Bytes::new(),
+        gas,
+    }
 }
 
 #[test]

@@ -65,7 +65,9 @@ impl Quoter {
             )
         };
         let probe = self.order(request, lane, id, first_in, first_out)?;
-        let (facts, exposure) = self.probe(&probe, lane).await?;
+        let Some((facts, exposure)) = self.probe(&probe, lane).await? else {
+            return Ok(Err(refused(NoQuoteReason::Unavailable, "the solver is busy")));
+        };
         let estimate = match &facts.estimate {
             Ok(estimate) => *estimate,
             Err(unknown) => {
@@ -83,20 +85,22 @@ impl Quoter {
             let message = "too much is out already";
             return Ok(Err(refused(NoQuoteReason::AmountTooHigh, message)));
         }
-        let plan = match (&facts.plan, &facts.fill) {
-            (Some(plan), _) => plan.clone(),
-            (None, Simulation::Fails(message)) if facts.no_wallet => {
-                return Ok(Err(refused(NoQuoteReason::AmountTooHigh, message.clone())));
-            }
-            (None, Simulation::Fails(message)) => {
-                return Ok(Err(refused(NoQuoteReason::CallsFail, message.clone())));
-            }
-            (None, Simulation::Works(_)) => {
-                return Ok(Err(refused(NoQuoteReason::Unavailable, "nothing could be simulated")));
-            }
+        let plan = match planned(&facts) {
+            Ok(plan) => plan,
+            Err(none) => return Ok(Err(none)),
+        };
+        let opening = if request.gasless {
+            self.engine.cost_of_opening(lane.origin.id)?
+        } else {
+            Some(Usd::ZERO)
+        };
+        let Some(opening) = opening else {
+            let message = "no price of the origin's native currency";
+            return Ok(Err(refused(NoQuoteReason::Unavailable, message)));
         };
         let solver = Solver {
             estimate,
+            opening,
             margin: route.margin,
             income,
             outlay,
@@ -107,7 +111,8 @@ impl Quoter {
             (if input_is_exact { solver.output_for(amount) } else { solver.input_for(amount) })
         else {
             let minimum = input_is_exact.then(|| solver.least_input());
-            let message = format!("costs of {} USD are not covered", estimate.overhead());
+            let costs = estimate.overhead() + opening;
+            let message = format!("costs of {costs} USD are not covered");
             return Ok(Err(Refused { minimum, ..refused(NoQuoteReason::AmountTooLow, message) }));
         };
         let order = self.order(request, lane, id, amount_in, amount_out)?;
@@ -122,19 +127,39 @@ impl Quoter {
         policy.tiers().latency(lane.tier) + policy.batches().withdrawal_wait
     }
 
-    /// What the route would take, and what is out already.
-    async fn probe(&self, order: &Order, lane: &Lane<'_>) -> Result<(Probe, Usd), Error> {
+    /// What the route would take, and what is out already; `None` while fills have the chains to
+    /// themselves.
+    async fn probe(&self, order: &Order, lane: &Lane<'_>) -> Result<Option<(Probe, Usd)>, Error> {
         let sender = lane.destination.prover(Settlement::Message(lane.tier)).unwrap_or_default();
         let target = ProofTarget { sender, recipient: lane.prover, domain: lane.origin.domain };
         let exposure = self.engine.exposure().await?;
-        let probe = self.engine.gatherer.probe(order, FillKind::WithProof(target)).await;
-        Ok((probe.map_err(crate::engine::Fault::from)?, exposure))
+        let (kind, may_ask) = (FillKind::WithProof(target), !self.engine.is_saturated());
+        let probe = self.engine.gatherer.probe(order, kind, may_ask).await;
+        Ok(probe.map_err(crate::engine::Fault::from)?.map(|probe| (probe, exposure)))
+    }
+}
+
+/// The fill as simulated, or why there is none.
+fn planned(facts: &Probe) -> Result<Plan, Refused> {
+    match (&facts.plan, &facts.fill) {
+        (Some(plan), _) => Ok(plan.clone()),
+        (None, Simulation::Fails(message)) if facts.no_wallet => {
+            Err(refused(NoQuoteReason::AmountTooHigh, message.clone()))
+        }
+        (None, Simulation::Fails(message)) => {
+            Err(refused(NoQuoteReason::CallsFail, message.clone()))
+        }
+        (None, Simulation::Works(_)) => {
+            Err(refused(NoQuoteReason::Unavailable, "nothing could be simulated"))
+        }
     }
 }
 
 /// The formula with one side free.
 struct Solver {
     estimate: Estimate,
+    /// Worth of the gas that opens the user's order.
+    opening: Usd,
     margin: Margin,
     income: Valued,
     outlay: Valued,
@@ -145,7 +170,8 @@ struct Solver {
 impl Solver {
     /// Costs that do not depend on the amounts.
     fn fixed(&self) -> Usd {
-        self.estimate.fill_gas + self.estimate.proof_fee + self.estimate.withdraw_gas
+        let Estimate { fill_gas, proof_fee, withdraw_gas, .. } = self.estimate;
+        fill_gas + proof_fee + withdraw_gas + self.opening
     }
 
     /// What must come in for a route of this worth.
@@ -204,6 +230,7 @@ mod tests {
         };
         Solver {
             estimate: Estimate { fill_gas: Usd::dollars(1), ..Estimate::default() },
+            opening: Usd::ZERO,
             margin: Margin { floor: Usd(500_000_000_000), share_bps: 10 },
             income: valued(6, "0.999", "1.001"),
             outlay: valued(18, "2990", "3000"),
@@ -222,6 +249,22 @@ mod tests {
         assert!(left >= Usd::ZERO && left < Usd(1_000_000), "{left:?}");
         let (needed, _) = solver.input_for(out).unwrap();
         assert!(needed <= given && given - needed <= U256::from(2), "{needed} {given}");
+    }
+
+    #[test]
+    fn a_signed_order_pays_for_its_opening() {
+        let plain = solver();
+        let gasless = Solver { opening: Usd::dollars(2), ..solver() };
+        let given = U256::from(1_000_000_000_u64);
+        let worth = |out| Valued { amount: out, ..plain.outlay }.as_cost().unwrap();
+        let (_, more) = plain.output_for(given).unwrap();
+        let (_, less) = gasless.output_for(given).unwrap();
+        let difference = worth(more) - worth(less);
+        // The margin and the capital of what is not paid out are saved as well.
+        assert!(
+            difference <= Usd::dollars(2) && difference > Usd(1_990_000_000_000),
+            "{difference}"
+        );
     }
 
     #[test]

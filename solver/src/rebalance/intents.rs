@@ -261,8 +261,16 @@ impl ByIntents {
         let inbox = engine.policy.chain(transfer.to.chain).map(|c| c.inbox).unwrap_or_default();
         let filled = inbox::claimantsCall { intentHash: transfer.hash.0 };
         let at = BlockNumberOrTag::Latest;
+        let usd = engine.income_worth(transfer.to, transfer.received);
         if !destination.client.call(inbox, &filled, at).await?.is_zero() {
-            let usd = engine.income_worth(transfer.to, transfer.received);
+            // A fill that a reorganisation takes back must still find somebody who takes the reward back.
+            let depth =
+                engine.policy.chain(transfer.to.chain).map_or(0, |c| c.confirmations_for(usd));
+            let deep = destination.head().block.number.saturating_sub(depth);
+            let deep = BlockNumberOrTag::Number(deep);
+            if destination.client.call(inbox, &filled, deep).await?.is_zero() {
+                return Ok(());
+            }
             let entry = Entry {
                 tx: transfer.hash.0,
                 position: 0,

@@ -54,6 +54,8 @@ pub struct Step {
     pub outgoing: Option<Outgoing>,
     /// What happens to what was booked for the fill.
     pub books: Books,
+    /// With more orders of its creator in flight it is not written.
+    pub most_of_creator: Option<u64>,
 }
 
 /// What a step does to what was booked for the order's fill before.
@@ -94,6 +96,7 @@ impl Step {
             entries: Vec::new(),
             outgoing: None,
             books: Books::Keep,
+            most_of_creator: None,
         }
     }
 
@@ -215,13 +218,8 @@ impl Store {
 
     /// How many orders of a creator are in flight, that is reserved or further and not ended.
     pub async fn in_flight_of(&self, creator: Address) -> Result<u64, Error> {
-        let row = sqlx::query(
-            "SELECT COUNT(*) AS n FROM orders WHERE creator = $1 AND state IN ('reserved', \
-             'filling', 'filled', 'proving', 'attesting', 'challenging', 'proven', 'claiming')",
-        )
-        .bind(creator.as_slice())
-        .fetch_one(self.db.pool())
-        .await?;
+        let row =
+            sqlx::query(OF_CREATOR).bind(creator.as_slice()).fetch_one(self.db.pool()).await?;
         Ok(row.u64("n")?)
     }
 
@@ -311,7 +309,8 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Forbidden`] outside the table, [`Error::Moved`] when an order is elsewhere by now,
-    /// [`Error::NotEnough`] when a reservation cannot be had; nothing is written then.
+    /// [`Error::NotEnough`] when a reservation cannot be had, [`Error::TooMany`] of one creator;
+    /// nothing is written then.
     pub async fn take(&self, steps: &[Step], now: u64) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
         self.take_in(&mut tx, steps, now).await?;
@@ -346,6 +345,9 @@ impl Store {
             if !from.can_become(to) {
                 return Err(Error::Forbidden { from, to });
             }
+            if let Some(most) = step.most_of_creator {
+                refuse_too_many(tx, step.order.reward().creator, most).await?;
+            }
             write_state(tx, step).await?;
             append_history(tx, &step.order, now).await?;
             super::inventory::release(tx, step).await?;
@@ -363,6 +365,16 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Counts a creator's orders in flight.
+const OF_CREATOR: &str = "SELECT COUNT(*) AS n FROM orders WHERE creator = $1 AND state IN \
+    ('reserved', 'filling', 'filled', 'proving', 'attesting', 'challenging', 'proven', 'claiming')";
+
+async fn refuse_too_many(tx: &mut Tx, creator: Address, most: u64) -> Result<(), Error> {
+    let row = sqlx::query(OF_CREATOR).bind(creator.as_slice()).fetch_one(&mut **tx).await?;
+    let given = row.u64("n")?;
+    if given < most { Ok(()) } else { Err(Error::TooMany { given, most }) }
 }
 
 /// The name of the crash point before or after a row of the transition table is written.

@@ -13,29 +13,33 @@ pub struct StoredQuote {
     pub quote: api::solver::Quote,
     /// The intent that took it.
     pub taken_by: Option<IntentHash>,
+    /// The most gas that its price covers.
+    pub gas: u64,
 }
 
 impl Store {
-    /// Writes a quote and reserves for it, both or neither.
+    /// Writes a quote and reserves for it, both or neither. A power cut may take a quote back: an
+    /// order that takes it is then judged as any other.
     ///
     /// # Errors
     /// [`Error::NotEnough`] when the inventory is gone.
     pub async fn offer(
         &self,
         quote: &api::solver::Quote,
+        gas: u64,
         reservations: &[Reservation],
     ) -> Result<(), Error> {
         let terms = serde_json::to_string(quote).map_err(|_| Error::Malformed { what: "quote" })?;
         let mut tx = self.db.begin().await?;
         inventory::reserve(&mut tx, quote.id, reservations).await?;
-        sqlx::query("INSERT INTO quotes (id, terms, expires_at) VALUES ($1, $2, $3)")
+        sqlx::query("INSERT INTO quotes (id, terms, expires_at, gas) VALUES ($1, $2, $3, $4)")
             .bind(quote.id.as_slice())
             .bind(terms)
             .bind(int(quote.expires_at))
+            .bind(int(gas))
             .execute(&mut *tx)
             .await?;
-        tx.commit().await?;
-        Ok(())
+        Ok(tx.commit_relaxed().await?)
     }
 
     /// The quote with this id.
@@ -54,7 +58,7 @@ impl Store {
             .map(|bytes| B256::try_from(bytes.as_slice()).map(IntentHash))
             .transpose()
             .map_err(|_| Error::Malformed { what: "intent hash" })?;
-        Ok(Some(StoredQuote { quote, taken_by }))
+        Ok(Some(StoredQuote { quote, taken_by, gas: row.u64("gas")? }))
     }
 
     /// Takes a step that reserves, with a quote's reservation given back in the same transaction:

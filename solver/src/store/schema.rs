@@ -108,6 +108,7 @@ CREATE TABLE switches (
     "
 CREATE INDEX orders_by_creator ON orders (creator, state);
 CREATE INDEX quotes_open ON quotes (taken_by, expires_at);
+ALTER TABLE quotes ADD COLUMN gas BIGINT NOT NULL DEFAULT 0;
 CREATE INDEX ledger_by_intent ON ledger (intent);
 
 -- Our own intents, which move inventory between chains.

@@ -146,6 +146,30 @@ async fn many_at_once_share_one_inventory() {
 }
 
 #[tokio::test]
+async fn a_creator_has_no_more_in_flight_than_it_may_however_many_are_decided_at_once() {
+    for store in stores().await {
+        store.observe(holding(100, 5)).await.unwrap();
+        let tries = (0..20).map(|salt| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let order = order(salt);
+                store.record(&order).await.unwrap();
+                let mut step = Step::new(&order, State::Reserved, "", 1_001);
+                step.reserve = vec![reservation(1)];
+                step.most_of_creator = Some(3);
+                store.take(&[step], 1_001).await
+            })
+        });
+        let outcomes = futures::future::join_all(tries).await;
+        let (taken, refused): (Vec<_>, Vec<_>) =
+            outcomes.into_iter().map(Result::unwrap).partition(Result::is_ok);
+        assert_eq!((taken.len(), refused.len()), (3, 17));
+        assert!(refused.iter().all(|r| matches!(r, Err(Error::TooMany { given: 3, most: 3 }))));
+        assert_eq!(free(&store).await, U256::from(97), "nothing is reserved for those refused");
+    }
+}
+
+#[tokio::test]
 async fn spent_money_stays_promised_until_a_balance_shows_it() {
     for store in stores().await {
         store.observe(holding(100, 5)).await.unwrap();
@@ -203,6 +227,7 @@ fn quote(id: u8, expires_at: u64) -> api::solver::Quote {
         fill_seconds: 1,
         available: 100.into(),
         expires_at,
+        gasless: false,
     }
 }
 
@@ -210,8 +235,8 @@ fn quote(id: u8, expires_at: u64) -> api::solver::Quote {
 async fn a_quote_holds_inventory_until_it_is_taken_or_expires() {
     for store in stores().await {
         store.observe(holding(100, 5)).await.unwrap();
-        store.offer(&quote(1, 50), &[reservation(60)]).await.unwrap();
-        let second = store.offer(&quote(2, 50), &[reservation(60)]).await;
+        store.offer(&quote(1, 50), 1, &[reservation(60)]).await.unwrap();
+        let second = store.offer(&quote(2, 50), 1, &[reservation(60)]).await;
         assert!(matches!(second, Err(Error::NotEnough { .. })));
         assert_eq!(store.quote(B256::repeat_byte(2)).await.unwrap(), None);
 
@@ -225,7 +250,7 @@ async fn a_quote_holds_inventory_until_it_is_taken_or_expires() {
         assert_eq!(taken.taken_by, Some(order.hash));
         assert_eq!(store.expire_quotes(100).await.unwrap(), 0, "a taken quote is no longer open");
 
-        store.offer(&quote(3, 50), &[reservation(40)]).await.unwrap();
+        store.offer(&quote(3, 50), 1, &[reservation(40)]).await.unwrap();
         assert_eq!(store.expire_quotes(50).await.unwrap(), 0);
         assert_eq!(store.expire_quotes(51).await.unwrap(), 1);
         assert_eq!(free(&store).await, U256::from(40));

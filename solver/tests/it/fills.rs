@@ -8,7 +8,7 @@ use alloy::{
 use api::{
     Amount,
     aggregator::AmountRequest,
-    solver::{GaslessOrder, IntentStatus, QuoteRequest, QuoteResponse, SubmitIntent},
+    solver::{GaslessOrder, IntentStatus, Quote, QuoteRequest, QuoteResponse, SubmitIntent},
 };
 use chain::KeySource;
 use devnet::genesis::MNEMONIC;
@@ -61,14 +61,16 @@ async fn every_kind_of_intent_is_filled_proven_and_claimed() {
         value: U256::ZERO,
     });
     several.route.calls.push(Call { target: RECIPIENT, data: Bytes::new(), value: U256::from(7) });
+    let signed = world.intent(SECOND, FIRST, Settle::Instant, (a, tokens(120)), (b, tokens(100)));
     let hashes = [
         world.publish(FIRST, &plain),
         world.publish(FIRST, &in_ether),
         world.publish(SECOND, &back),
         world.publish(FIRST, &local),
         world.publish(FIRST, &several),
-        gasless(&world, &solver).await,
+        gasless(&world, &solver, 1, signed).await,
         quoted(&world, &solver).await,
+        quoted_gasless(&world, &solver).await,
     ];
     world.settle(&solver, &hashes, &[State::Claimed]).await;
     assert!(world.balance(SECOND, b, RECIPIENT) >= tokens(160));
@@ -79,12 +81,16 @@ async fn every_kind_of_intent_is_filled_proven_and_claimed() {
 }
 
 /// A gasless order handed to the solver, which opens it at its own expense.
-async fn gasless(world: &World, solver: &solver::Handle) -> protocol::ids::IntentHash {
-    let (a, b) = (world.token(FIRST), world.token(SECOND));
+async fn gasless(
+    world: &World,
+    solver: &solver::Handle,
+    nonce: u64,
+    intent: Intent,
+) -> protocol::ids::IntentHash {
+    let a = world.token(FIRST);
     let source = world.contracts(FIRST).intent_source;
-    let Intent { destination, route, reward } =
-        world.intent(SECOND, FIRST, Settle::Instant, (a, tokens(120)), (b, tokens(100)));
-    let hash = Intent { destination, route: route.clone(), reward: reward.clone() }.hash();
+    let hash = intent.hash();
+    let Intent { destination, route, reward } = intent;
     let call = erc20::approveCall { spender: source, value: U256::MAX };
     world.send(FIRST, USER, a, &call, U256::ZERO);
     let data = OrderData {
@@ -98,7 +104,7 @@ async fn gasless(world: &World, solver: &solver::Handle) -> protocol::ids::Inten
     let order = GaslessCrossChainOrder {
         originSettler: source,
         user: USER,
-        nonce: U256::from(1),
+        nonce: U256::from(nonce),
         originChainId: U256::from(FIRST),
         openDeadline: u32::MAX,
         fillDeadline: u32::MAX,
@@ -130,35 +136,32 @@ async fn gasless(world: &World, solver: &solver::Handle) -> protocol::ids::Inten
     hash
 }
 
-/// A quote is given, holds its inventory, and is honoured.
-async fn quoted(world: &World, solver: &solver::Handle) -> protocol::ids::IntentHash {
-    let (a, b) = (world.token(FIRST), world.token(SECOND));
-    let request = QuoteRequest {
+fn quote_request(world: &World, gasless: bool) -> QuoteRequest {
+    QuoteRequest {
         origin_chain_id: FIRST,
-        origin_token: a,
+        origin_token: world.token(FIRST),
         destination_chain_id: SECOND,
-        destination_token: b,
+        destination_token: world.token(SECOND),
         amount: AmountRequest::ExactInput(Amount(tokens(100))),
         recipient: Some(RECIPIENT),
         calls: Vec::new(),
+        gasless,
         security: None,
-    };
+    }
+}
+
+async fn quotes(solver: &solver::Handle, request: &QuoteRequest) -> QuoteResponse {
     let url = format!("http://{}/v1/quotes", solver.api_addr());
-    let client = reqwest::Client::new();
-    let answer = client.post(&url).json(&request).send().await.unwrap();
+    let answer = reqwest::Client::new().post(&url).json(request).send().await.unwrap();
     let text = answer.text().await.unwrap();
     let answer: QuoteResponse = serde_json::from_str(&text).unwrap();
-    assert_eq!(answer.quotes.len(), 2, "{text}");
-    let signed = &answer.quotes[0];
-    signed.verify().unwrap();
-    let mut forged = signed.clone();
-    forged.quote.amount_out = Amount(tokens(1_000));
-    assert!(forged.verify().is_err());
-    let quote = &signed.quote;
-    assert!(quote.amount_out.0 < tokens(100) && quote.amount_out.0 > tokens(90), "{text}");
-    let held = solver.store().reserved_for(quote.id).await.unwrap();
-    assert!(held.iter().any(|r| r.amount == quote.amount_out.0), "{held:?}");
+    assert_eq!(answer.quotes.len() + answer.unavailable.len(), 2, "{text}");
+    answer
+}
 
+/// The intent that takes a quote.
+fn taking(world: &World, quote: &Quote) -> Intent {
+    let (a, b) = (world.token(FIRST), world.token(SECOND));
     let mut intent = world.intent(
         SECOND,
         FIRST,
@@ -169,11 +172,37 @@ async fn quoted(world: &World, solver: &solver::Handle) -> protocol::ids::Intent
     intent.route.salt = quote.id;
     intent.route.deadline = quote.route_deadline;
     intent.reward.deadline = quote.reward_deadline;
+    intent
+}
+
+/// A quote for a signed order pays for the opening, which another quote would not.
+async fn quoted_gasless(world: &World, solver: &solver::Handle) -> protocol::ids::IntentHash {
+    let plain = quotes(solver, &quote_request(world, false)).await.quotes.remove(0);
+    let signed = quotes(solver, &quote_request(world, true)).await.quotes.remove(0);
+    signed.verify().unwrap();
+    assert!(signed.quote.gasless && !plain.quote.gasless);
+    assert!(signed.quote.amount_out.0 < plain.quote.amount_out.0, "the opening has a price");
+    gasless(world, solver, 2, taking(world, &signed.quote)).await
+}
+
+/// A quote is given, holds its inventory, and is honoured.
+async fn quoted(world: &World, solver: &solver::Handle) -> protocol::ids::IntentHash {
+    let request = quote_request(world, false);
+    let answer = quotes(solver, &request).await;
+    let signed = &answer.quotes[0];
+    signed.verify().unwrap();
+    let mut forged = signed.clone();
+    forged.quote.amount_out = Amount(tokens(1_000));
+    assert!(forged.verify().is_err());
+    let quote = &signed.quote;
+    assert!(quote.amount_out.0 < tokens(100) && quote.amount_out.0 > tokens(90), "{quote:?}");
+    let held = solver.store().reserved_for(quote.id).await.unwrap();
+    assert!(held.iter().any(|r| r.amount == quote.amount_out.0), "{held:?}");
+
     let too_small = QuoteRequest { amount: AmountRequest::ExactInput(1.into()), ..request };
-    let answer = client.post(&url).json(&too_small).send().await.unwrap();
-    let answer: QuoteResponse = answer.json().await.unwrap();
+    let answer = quotes(solver, &too_small).await;
     assert!(answer.quotes.is_empty() && answer.unavailable[0].minimum.is_some());
-    world.publish(FIRST, &intent)
+    world.publish(FIRST, &taking(world, quote))
 }
 
 /// The operator's API tells what happened, to who has the token.

@@ -34,6 +34,10 @@ pub struct QuoteRequest {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 16)]
     pub calls: Vec<Call>,
+    /// Whether the intent will be an ERC-7683 order that its user signs and the solver opens
+    /// (`POST /v1/intents`): the price then covers the opening's gas.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gasless: bool,
     /// Only this security tier; one quote for each tier when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub security: Option<Security>,
@@ -107,6 +111,9 @@ pub struct Quote {
     pub available: Amount,
     /// Unix seconds after which the offer and its reservation are gone.
     pub expires_at: u64,
+    /// Whether the price covers opening the user's signed order.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gasless: bool,
 }
 
 /// Why there is no offer.
@@ -158,6 +165,7 @@ sol! {
         uint64 routeDeadline;
         uint64 rewardDeadline;
         uint64 expiresAt;
+        bool gasless;
     }
 }
 
@@ -206,6 +214,7 @@ impl Quote {
             routeDeadline: self.route_deadline,
             rewardDeadline: self.reward_deadline,
             expiresAt: self.expires_at,
+            gasless: self.gasless,
         }
         .eip712_signing_hash(&domain)
     }

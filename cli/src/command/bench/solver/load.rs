@@ -139,6 +139,7 @@ pub(super) async fn quotes(world: &World, solver: &Handle, count: u32) -> eyre::
         amount: AmountRequest::ExactInput(Amount(U256::from(100 * TOKEN))),
         recipient: Some(Address::repeat_byte(0xee)),
         calls: Vec::new(),
+        gasless: false,
         security: None,
     };
     let url = format!("http://{}/v1/quotes", solver.api_addr());
