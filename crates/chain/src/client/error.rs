@@ -97,8 +97,8 @@ impl Error {
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::Transport { .. } | Self::RateLimited { .. } | Self::NoQuorum { .. } => true,
-            Self::Node { .. }
-            | Self::Reverted { .. }
+            Self::Node { code, .. } => is_nodes_fault(*code),
+            Self::Reverted { .. }
             | Self::Decode { .. }
             | Self::WrongChain { .. }
             | Self::NoEndpoint { .. } => false,
@@ -134,7 +134,9 @@ impl Error {
     ) -> Self {
         let method = method.to_owned();
         match error {
-            RpcError::ErrorResp(payload) if payload.is_retry_err() => {
+            RpcError::ErrorResp(payload)
+                if payload.is_retry_err() && !asks_for_a_smaller_query(&payload.message) =>
+            {
                 Self::RateLimited { method, endpoint: host(endpoint), wait: DEFAULT_WAIT }
             }
             RpcError::ErrorResp(payload) => {
@@ -161,6 +163,20 @@ impl Error {
             },
         }
     }
+}
+
+/// Whether a JSON-RPC code speaks of the node and not of the request: internal error, resource unavailable. (Limits are
+/// [`Error::RateLimited`].)
+/// Servers' own codes (-32000 above all) mean refusals as often as bad moments: asking the same again is up to the caller.
+const fn is_nodes_fault(code: i64) -> bool {
+    matches!(code, -32_603 | -32_002)
+}
+
+/// Some providers give a query of logs that is too large the code of a rate limit. No waiting makes it smaller.
+fn asks_for_a_smaller_query(message: &str) -> bool {
+    ["query returned more than", "block range", "response size"]
+        .iter()
+        .any(|words| message.contains(words))
 }
 
 /// What a reverting contract left behind.

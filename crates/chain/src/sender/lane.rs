@@ -17,7 +17,7 @@ use super::{
     journal::{Attempt, Entry, Journal},
     request::Status,
     signing::{self, Draft},
-    watching,
+    watching::{self, Standing},
 };
 use crate::client::{self, BlockHeader, ChainClient, Fees, Rejection};
 
@@ -42,6 +42,7 @@ pub(super) struct Lane {
     next_nonce: u64,
     next_position: u64,
     work: JoinSet<Done>,
+    pub(super) standing: Standing,
 }
 
 /// An unfinished request and who waits for it.
@@ -88,6 +89,7 @@ impl Lane {
             next_nonce: chain_nonce.max(journal_nonce),
             next_position,
             work: JoinSet::new(),
+            standing: Standing::default(),
         })
     }
 
@@ -204,6 +206,7 @@ impl Lane {
                     (Err(client::Error::Reverted { revert, .. }), _) => {
                         self.settle(position, Status::Refused(revert)).await
                     }
+                    (Err(error), _) | (_, Err(error)) if error.is_retryable() => Err(error.into()),
                     (Err(client::Error::Node { message, code, .. }), _) => {
                         // Not enough money is no property of the request: it waits until there is.
                         let error = client::Error::Node {

@@ -1,6 +1,6 @@
 //! What the chain did with the transactions that are under way.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashSet};
 
 use alloy::{
     eips::{BlockId, BlockNumberOrTag},
@@ -24,7 +24,7 @@ const PARALLEL_READS: usize = 16;
 /// Looks at everything once: receipts, reorgs, confirmations, deadlines, fees.
 pub(super) async fn advance(lane: &mut Lane) -> Result<(), Error> {
     let latest = lane.client.latest().await?;
-    recheck_included(lane).await?;
+    recheck_included(lane, latest).await?;
     find_receipts(lane).await?;
     confirm(lane).await?;
     give_up_late_ones(lane, latest).await?;
@@ -41,36 +41,64 @@ pub(super) async fn look(lane: &mut Lane, position: u64) -> Result<(), Error> {
     Ok(())
 }
 
-/// Transactions whose block is no longer part of the chain go back to waiting, and are sent again.
-async fn recheck_included(lane: &mut Lane) -> Result<(), Error> {
-    let mut blocks: BTreeMap<u64, Option<B256>> = BTreeMap::new();
-    for live in lane.live.values() {
-        if let Status::Included(inclusion) = &live.entry.status {
-            blocks.insert(inclusion.block_number, None);
+/// Included transactions whose blocks were found on the chain that ends with `head`.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    head: Option<BlockHeader>,
+    blocks: HashSet<B256>,
+}
+
+impl Standing {
+    /// Whether the chain that was looked at is still part of the chain: then nothing that stood on it has to be asked for.
+    async fn holds(&self, client: &ChainClient, latest: BlockHeader) -> Result<bool, Error> {
+        let Some(head) = self.head else { return Ok(false) };
+        if [latest.hash, latest.parent_hash].contains(&head.hash) {
+            return Ok(true);
         }
+        Ok(client.block(head.number).await?.is_some_and(|block| block.hash == head.hash))
     }
-    let numbers: Vec<u64> = blocks.keys().copied().collect();
-    let client = &lane.client;
-    let canonical: HashMap<u64, Option<B256>> = stream::iter(numbers)
-        .map(|number| async move {
-            let block = client.block(number).await?;
-            Ok::<_, Error>((number, block.map(|block| block.hash)))
-        })
-        .buffer_unordered(PARALLEL_READS)
-        .try_collect()
-        .await?;
-    let orphaned: Vec<(u64, Entry)> = lane
+}
+
+/// Transactions whose block is no longer part of the chain go back to waiting, and are sent again.
+async fn recheck_included(lane: &mut Lane, latest: BlockHeader) -> Result<(), Error> {
+    let included: Vec<(u64, u64, B256)> = lane
         .live
         .iter()
         .filter_map(|(position, live)| match &live.entry.status {
-            Status::Included(inclusion)
-                if canonical.get(&inclusion.block_number) != Some(&Some(inclusion.block_hash)) =>
-            {
-                Some((*position, live.entry.clone()))
+            Status::Included(inclusion) => {
+                Some((*position, inclusion.block_number, inclusion.block_hash))
             }
             _ => None,
         })
         .collect();
+    if included.is_empty() {
+        return Ok(());
+    }
+    let client = &lane.client;
+    let mut standing = std::mem::take(&mut lane.standing.blocks);
+    if !lane.standing.holds(client, latest).await? {
+        standing.clear();
+    }
+    let unsure = included.iter().filter(|(_, _, hash)| !standing.contains(hash));
+    let numbers: BTreeSet<u64> = unsure.map(|(_, number, _)| *number).collect();
+    let canonical: HashSet<B256> =
+        stream::iter(numbers)
+            .map(|number| async move {
+                Ok::<_, Error>(client.block(number).await?.map(|block| block.hash))
+            })
+            .buffer_unordered(PARALLEL_READS)
+            .try_filter_map(|hash| async move { Ok(hash) })
+            .try_collect()
+            .await?;
+    let (mut blocks, mut orphaned) = (HashSet::new(), Vec::new());
+    for (position, _, hash) in included {
+        if standing.contains(&hash) || canonical.contains(&hash) {
+            blocks.insert(hash);
+        } else if let Some(live) = lane.live.get(&position) {
+            orphaned.push((position, live.entry.clone()));
+        }
+    }
+    lane.standing = Standing { head: Some(latest), blocks };
     for (position, entry) in orphaned {
         let status = find(&lane.client, &entry).await?;
         let lost = status.is_none();

@@ -152,3 +152,32 @@ async fn the_safe_head_follows_the_rule() {
     }
     assert_eq!(client.safe_head(FinalityRule::Blocks(21)).await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn a_nodes_bad_moment_is_waited_out_and_a_refusal_is_not() {
+    let nodes = twins(1).await;
+    let client = client(&nodes);
+    let error = |code, message: &str| Fault::Error { code, message: message.to_owned() };
+    fault(&nodes[0], FaultRule::new(&[], error(-32_603, "internal error")).times(2));
+    assert_eq!(client.latest().await.unwrap().number, 5);
+
+    for (code, words) in [(-32_601, "no such method"), (-32_602, "bad block"), (-32_000, "no")] {
+        fault(&nodes[0], FaultRule::new(&[], error(code, words)).times(1));
+        let refused = client.latest().await.unwrap_err();
+        assert!(matches!(refused, Error::Node { .. }) && !refused.is_retryable(), "{refused:?}");
+    }
+    // The code of a rate limit, but no pause helps.
+    let more = error(-32_005, "query returned more than 10000 results");
+    fault(&nodes[0], FaultRule::new(&[], more).times(1));
+    let refused = client.latest().await.unwrap_err();
+    assert!(matches!(refused, Error::Node { .. }), "{refused:?}");
+    assert_eq!(client.latest().await.unwrap().number, 5);
+}
+
+#[tokio::test]
+async fn another_endpoint_answers_for_one_with_an_internal_error() {
+    let nodes = twins(2).await;
+    let message = "internal error".to_owned();
+    fault(&nodes[0], FaultRule::new(&[], Fault::Error { code: -32_603, message }));
+    assert_eq!(client(&nodes).latest().await.unwrap().number, 5);
+}
