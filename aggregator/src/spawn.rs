@@ -120,6 +120,7 @@ pub fn spawn(config: Config) -> BoxFuture<'static, Result<Handle, SpawnError>> {
 }
 
 async fn start(config: Config) -> Result<Handle, SpawnError> {
+    admin::record()?;
     let manifest = Manifest::load(&config.manifest)?;
     let clients = clients(&manifest).await?;
     let db = Db::open(&config.database).await.map_err(StoreError::from)?;

@@ -128,6 +128,7 @@ pub fn spawn(config: Config) -> BoxFuture<'static, Result<Handle, Error>> {
 }
 
 async fn start(config: Config) -> Result<Handle, Error> {
+    admin::record()?;
     let clock = Clock::system();
     let tasks = Tasks::new();
     let spawner = tasks.spawner();

@@ -68,6 +68,15 @@ pub async fn serve(
     Ok(bound)
 }
 
+/// Installs the recorder of metrics, for services that measure before they serve: what is measured earlier is lost.
+///
+/// # Errors
+/// [`AdminError::Recorder`].
+pub fn record() -> Result<(), AdminError> {
+    recorder()?;
+    Ok(())
+}
+
 /// The process-wide recorder, installed on first use: services in one process share it.
 fn recorder() -> Result<PrometheusHandle, BuildError> {
     static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
