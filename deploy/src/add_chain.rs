@@ -11,7 +11,7 @@ use protocol::abi::router;
 use serde::Serialize;
 
 use crate::{
-    apply::{Deployment, Error, Target, open_journal},
+    apply::{Deployment, Error, Target},
     crew::Crew,
     fact::{Phase, Seen, Value},
     record,
@@ -78,12 +78,8 @@ impl Deployment {
         if existing == Existing::Change {
             self.demand_ownership(new).await?;
         }
-        let journal = open_journal(&self.config.manifest).await?;
-        let crews = self.sites().map(|(name, target, site)| {
-            Crew::start(name, target, &journal, &self.signer, site.facts())
-        });
         let (mut newcomer, others): (Vec<_>, Vec<_>) =
-            try_join_all(crews).await?.into_iter().partition(|crew| crew.name == new);
+            self.crews().await?.into_iter().partition(|crew| crew.name == new);
         let Some(crew) = newcomer.pop() else {
             return Err(Error::NoSuchChain { chain: new.to_owned() });
         };

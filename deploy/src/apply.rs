@@ -5,7 +5,10 @@
 //! takes about as many blocks as it has steps. Killed at any point, the next run looks at the chains anew: what was done is seen to hold, what was signed is in the
 //! journal and is sent again with the same nonce, nothing is deployed twice.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use alloy::{
     eips::BlockNumberOrTag,
@@ -167,6 +170,22 @@ pub enum Error {
         /// What is there instead.
         seen: String,
     },
+    /// The journal speaks of a transaction that the chain does not have.
+    #[error(
+        "chain `{chain}` is not the chain of {journal}: that has transaction {transaction} in block {number}, this chain does \
+         not know it. If the chain was made anew, remove the journal and the manifest beside it and run this again; if its \
+         node is behind, wait for it"
+    )]
+    AnotherChain {
+        /// Its name.
+        chain: String,
+        /// The journal's file.
+        journal: String,
+        /// The earliest transaction that the journal has as confirmed.
+        transaction: B256,
+        /// Number of its block.
+        number: u64,
+    },
     /// The manifest cannot be read or written.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
@@ -229,11 +248,7 @@ impl Deployment {
     /// # Errors
     /// [`Error`].
     pub async fn apply(&self) -> Result<Manifest, Error> {
-        let journal = open_journal(&self.config.manifest).await?;
-        let crews = self.sites().map(|(name, target, site)| {
-            Crew::start(name, target, &journal, &self.signer, site.facts())
-        });
-        let crews = try_join_all(crews).await?;
+        let crews = self.crews().await?;
         for phase in [Phase::Deploy, Phase::Wire, Phase::Receive, Phase::Send, Phase::HandOver] {
             try_join_all(crews.iter().map(|crew| crew.finish(phase))).await?;
             crash_point!("deploy.phase");
@@ -245,10 +260,49 @@ impl Deployment {
     }
 }
 
+impl Deployment {
+    /// Those who work on the chains, each with what the journal has of it.
+    pub(crate) async fn crews(&self) -> Result<Vec<Crew<'_>>, Error> {
+        let path = journal_of(&self.config.manifest);
+        let journal = Db::open(&format!("sqlite:{}", path.display())).await?;
+        let known = self.sites().map(|(name, target, _)| self.recognize(name, target, &journal));
+        try_join_all(known).await?;
+        let crews = self.sites().map(|(name, target, site)| {
+            Crew::start(name, target, &journal, &self.signer, site.facts())
+        });
+        try_join_all(crews).await
+    }
+
+    /// Refuses a chain that was made anew under the URL of the journal's: what the journal has as sent would never arrive.
+    async fn recognize(&self, name: &str, target: &Target, journal: &Db) -> Result<(), Error> {
+        let (client, deployer) = (&target.client, self.signer.address());
+        let unread = |cause| Error::Send {
+            chain: name.to_owned(),
+            what: "reading the journal".to_owned(),
+            cause: Box::new(cause),
+        };
+        let unasked = |cause| Error::Chain { chain: name.to_owned(), cause };
+        let earliest =
+            sender::earliest_confirmed(journal.clone(), client.chain_id(), deployer).await;
+        let Some(sent) = earliest.map_err(unread)? else { return Ok(()) };
+        let block = client.block(sent.block_number).await.map_err(unasked)?;
+        if block.is_some_and(|block| block.hash == sent.block_hash)
+            || client.receipt(sent.hash).await.map_err(unasked)?.is_some()
+        {
+            return Ok(());
+        }
+        Err(Error::AnotherChain {
+            chain: name.to_owned(),
+            journal: journal_of(&self.config.manifest).display().to_string(),
+            transaction: sent.hash,
+            number: sent.block_number,
+        })
+    }
+}
+
 /// The journal lies beside the manifest.
-pub(crate) async fn open_journal(manifest: &Path) -> Result<Db, Error> {
-    let path = manifest.with_extension("journal.sqlite");
-    Ok(Db::open(&format!("sqlite:{}", path.display())).await?)
+fn journal_of(manifest: &Path) -> PathBuf {
+    manifest.with_extension("journal.sqlite")
 }
 
 /// The block from which on a chain can hold something of the deployment.

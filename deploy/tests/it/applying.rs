@@ -196,6 +196,29 @@ async fn a_deployer_without_money_is_named() {
 }
 
 #[tokio::test]
+async fn a_chain_that_was_made_anew_is_not_taken_for_the_journals() {
+    let mut world = World::new(2).await;
+    apply(world.config(2)).await.unwrap();
+    let anew = World::new(2).await;
+    let old = std::mem::replace(&mut world.network, anew.network);
+    old.stop().await;
+    let refused = apply(world.config(2)).await.unwrap_err();
+    assert!(matches!(refused, Error::AnotherChain { .. }), "{refused:?}");
+    let (manifest, words) = (world.config(2).manifest, refused.to_string());
+    let journal = manifest.with_extension("journal.sqlite");
+    assert!(words.contains(&journal.display().to_string()), "{words}");
+    assert_eq!(world.heads(), [0, 0], "something was sent");
+
+    // As the message says.
+    for file in [manifest, journal] {
+        std::fs::remove_file(file).unwrap();
+    }
+    apply(world.config(2)).await.unwrap();
+    let report = Deployment::open(world.config(2)).unwrap().verify().await.unwrap();
+    assert!(report.is_sound(), "{report}");
+}
+
+#[tokio::test]
 async fn what_was_undone_or_refused_is_done_again() {
     let world = World::new(2).await;
     let manifest = apply(world.config(2)).await.unwrap();

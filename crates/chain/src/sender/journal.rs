@@ -110,6 +110,22 @@ impl Journal {
         self.with_attempts(rows).await
     }
 
+    /// The earliest transaction that is done.
+    pub(super) async fn earliest(&self) -> Result<Option<Inclusion>, Error> {
+        let row = sqlx::query(
+            "SELECT * FROM sender_requests WHERE chain_id = $1 AND sender = $2 \
+             AND state = 'confirmed' ORDER BY block_number, position LIMIT 1",
+        )
+        .bind(self.chain_id)
+        .bind(&self.sender)
+        .fetch_optional(self.db.pool())
+        .await?;
+        Ok(match row.map(|row| status_of(&row)).transpose()? {
+            Some(Status::Confirmed(inclusion)) => Some(inclusion),
+            _ => None,
+        })
+    }
+
     async fn with_attempts(&self, rows: Vec<AnyRow>) -> Result<Vec<Entry>, Error> {
         let mut entries = Vec::with_capacity(rows.len());
         for row in rows {

@@ -133,6 +133,19 @@ impl From<sqlx::Error> for Error {
     }
 }
 
+/// The earliest transaction of the account that the journal in `db` has as confirmed: a chain that does not know it is not
+/// the chain that it was sent to.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub async fn earliest_confirmed(
+    db: Db,
+    chain_id: ChainId,
+    account: Address,
+) -> Result<Option<Inclusion>, Error> {
+    Journal::open(db, chain_id, account).await?.earliest().await
+}
+
 /// Not part of an `async fn`: so the loop is compiled here, and not again in every program that has a sender.
 fn launch(lane: Lane, stop: CancellationToken) {
     tokio::spawn(async move { stop.run_until_cancelled(lane.run()).await });
