@@ -6,19 +6,21 @@ use std::{sync::Arc, time::Duration};
 
 use alloy::{
     eips::BlockNumberOrTag,
-    primitives::{Address, B256, U256},
+    primitives::{Address, B256, TxHash, U256},
     rpc::types::TransactionRequest,
     sol_types::SolCall as _,
 };
 use chain::{Sender, client, sender::Request};
 use protocol::abi::arbos::{ARB_WASM, ArbWasm};
-use service::clock::Clock;
+use service::{clock::Clock, retry::Backoff};
 use tokio_util::sync::CancellationToken;
 
 use super::origin::Origin;
 
 /// How often the programs are looked at.
 const EVERY: Duration = Duration::from_secs(3600);
+/// When they are looked at again after something failed, at first.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// A program with less left is extended.
 const EXTEND_BELOW: u64 = 90 * DAY;
 const DAY: u64 = 86_400;
@@ -40,22 +42,52 @@ pub(super) struct Keeper {
 
 impl Keeper {
     pub(super) async fn run(self, shutdown: CancellationToken) {
-        let mut ticks = tokio::time::interval(EVERY);
-        while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-            for (name, program) in &self.chain.manifest.programs {
-                // Programs live and die by their code hash: one address stands for all.
-                let Some(address) = program.addresses.first() else { continue };
-                if let Err(error) = self.keep(name, *address, program.code_hash).await {
-                    tracing::warn!(
-                        chain = self.chain.name, program = name, %error,
-                        "a program's life could not be looked after"
-                    );
-                }
+        let fresh = || Backoff::new(RETRY_AFTER, EVERY);
+        let (mut backoff, mut failures) = (fresh(), 0);
+        loop {
+            let pause = if self.look(failures).await {
+                (backoff, failures) = (fresh(), 0);
+                EVERY
+            } else {
+                failures += 1;
+                backoff.wait()
+            };
+            if shutdown.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                return;
             }
         }
     }
 
-    async fn keep(&self, name: &str, program: Address, code_hash: B256) -> Result<(), KeepError> {
+    /// Looks at every program once. Whether all of them live on.
+    async fn look(&self, failures: u32) -> bool {
+        let mut all_well = true;
+        for (name, program) in &self.chain.manifest.programs {
+            // Programs live and die by their code hash: one address stands for all.
+            let Some(address) = program.addresses.first() else { continue };
+            if let Err(error) = self.keep(name, *address, program.code_hash, failures).await {
+                all_well = false;
+                metrics::counter!(
+                    "metalayer_keep_alive_failures_total",
+                    "chain" => self.chain.name.clone(), "program" => name.to_owned()
+                )
+                .increment(1);
+                tracing::warn!(
+                    chain = self.chain.name, program = name, %error,
+                    "a program's life could not be looked after, will try again"
+                );
+            }
+        }
+        all_well
+    }
+
+    /// `failures` tells a new attempt from one that the sender's journal has already.
+    async fn keep(
+        &self,
+        name: &str,
+        program: Address,
+        code_hash: B256,
+        failures: u32,
+    ) -> Result<(), KeepError> {
         let left = self.time_left(program).await?;
         metrics::gauge!(
             "metalayer_program_seconds_left",
@@ -74,12 +106,15 @@ impl Keeper {
         };
         let fee = self.fee(&data).await?;
         let today = Clock::system().unix() / DAY;
-        let key = format!("keep-alive:{need:?}:{code_hash}:{today}");
+        let key = format!("keep-alive:{need:?}:{code_hash}:{today}:{failures}");
         let request = Request::call(key, ARB_WASM, data).with_value(fee);
         let inclusion = self.sender.submit(request).await?.included().await?;
+        if !inclusion.success {
+            return Err(KeepError::Reverted { need, hash: inclusion.hash });
+        }
         tracing::info!(
             chain = self.chain.name, program = name, ?need, transaction = %inclusion.hash,
-            success = inclusion.success, "program kept alive"
+            "program kept alive"
         );
         Ok(())
     }
@@ -126,4 +161,6 @@ enum KeepError {
     Chain(#[from] client::Error),
     #[error(transparent)]
     Send(#[from] chain::sender::Error),
+    #[error("{need:?}: transaction {hash} reverted")]
+    Reverted { need: Need, hash: TxHash },
 }

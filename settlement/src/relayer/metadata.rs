@@ -22,12 +22,13 @@ use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::Futures
 use parking_lot::Mutex;
 use protocol::{
     abi::hyperlane::{AggregationIsm, InterchainSecurityModule, MultisigIsm, RoutingIsm},
-    ids::Domain,
+    ids::{Domain, MailboxMessageId},
     merkle::Proof,
     multisig::{MerkleRootMetadata, MessageIdMetadata, aggregation},
 };
 
 use super::{
+    answers::Answers,
     ccip,
     delivery::Stored,
     quorum::{Set, Validators, describe},
@@ -51,6 +52,8 @@ pub(super) struct Builder {
     pub(super) validators: HashMap<Domain, Arc<Validators>>,
     pub(super) ccip: ccip::Fetcher,
     types: Mutex<HashMap<Address, u8>>,
+    routes: Answers<Address>,
+    sets: Answers<Set>,
 }
 
 impl Builder {
@@ -60,7 +63,14 @@ impl Builder {
         validators: HashMap<Domain, Arc<Validators>>,
         ccip: ccip::Fetcher,
     ) -> Self {
-        Self { chain, mailbox, validators, ccip, types: Mutex::default() }
+        let (types, routes, sets) = (Mutex::default(), Answers::default(), Answers::default());
+        Self { chain, mailbox, validators, ccip, types, routes, sets }
+    }
+
+    /// Asks the modules about this message again: one of them may have changed.
+    pub(super) fn forget(&self, id: MailboxMessageId) {
+        self.routes.forget(id);
+        self.sets.forget(id);
     }
 
     /// Metadata that `ism` accepts for the message.
@@ -102,11 +112,19 @@ impl Builder {
     }
 
     async fn route(&self, ism: Address, message: &Stored) -> Result<Address, NotReady> {
+        if let Some(known) = self.routes.get(ism, message.key.id) {
+            return Ok(known);
+        }
         let call = RoutingIsm::routeCall { _message: message.envelope.clone() };
-        Ok(self.chain.call(ism, &call, BlockNumberOrTag::Latest).await?)
+        let module = self.chain.call(ism, &call, BlockNumberOrTag::Latest).await?;
+        self.routes.keep(ism, message.key.id, module);
+        Ok(module)
     }
 
     async fn set(&self, ism: Address, message: &Stored) -> Result<Set, NotReady> {
+        if let Some(known) = self.sets.get(ism, message.key.id) {
+            return Ok(known);
+        }
         let call = MultisigIsm::validatorsAndThresholdCall { _message: message.envelope.clone() };
         let answer = self.chain.call(ism, &call, BlockNumberOrTag::Latest).await?;
         if answer.validators.len() > MAX_VALIDATORS {
@@ -117,7 +135,9 @@ impl Builder {
             return Err(NotReady::slow(format!("module {ism} has threshold 0")));
         }
         let threshold = usize::from(answer.threshold);
-        Ok(Set { validators: answer.validators, threshold })
+        let set = Set { validators: answer.validators, threshold };
+        self.sets.keep(ism, message.key.id, set.clone());
+        Ok(set)
     }
 
     fn validators_of(&self, message: &Stored) -> Result<&Validators, NotReady> {

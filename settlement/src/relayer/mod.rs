@@ -8,6 +8,7 @@
 //! * `confirmations` tells origins, `gateway` serves attested reads, `keepalive` extends programs' lives.
 //! * [`status`] shows it all, and explains one message.
 
+mod answers;
 pub mod ccip;
 mod config;
 mod confirmations;

@@ -28,6 +28,8 @@ use super::{
 
 /// How long a recipient's choice of module is remembered.
 const ISM_TTL: Duration = Duration::from_secs(10);
+/// In which attempts a message is looked for at its destination: the first, and every so many.
+const LOOKED_FOR: u32 = 16;
 /// How long the destination's gas price is remembered.
 const PRICE_TTL: Duration = Duration::from_secs(2);
 
@@ -65,11 +67,11 @@ impl Preparer {
     }
 
     async fn verdict(&self, message: &Stored) -> Result<Verdict, NotReady> {
-        if self.is_delivered(message.key.id).await? {
-            return Ok(match self.find_process(message.key.id).await? {
-                Some(process) => Verdict::Delivered(process),
-                None => Verdict::Wait(NotReady::soon("delivered, but its log is not there yet")),
-            });
+        // One that waits is looked for only now and then: were it delivered, its estimate would fail.
+        if message.attempts.is_multiple_of(LOOKED_FOR)
+            && let Some(verdict) = self.delivered(message).await?
+        {
+            return Ok(verdict);
         }
         let envelope = match Envelope::parse(&message.envelope) {
             Ok(envelope) => envelope,
@@ -89,8 +91,12 @@ impl Preparer {
                 return Ok(Verdict::Park(error.to_string()));
             }
             Err(error) => {
-                // The recipient may have chosen another module meanwhile.
+                if let Some(verdict) = self.delivered(message).await? {
+                    return Ok(verdict);
+                }
+                // The recipient may have chosen another module meanwhile, or the module changed.
                 self.isms.lock().remove(&recipient);
+                self.builder.forget(message.key.id);
                 return Err(self.explain(error, recipient).await);
             }
         };
@@ -98,6 +104,18 @@ impl Preparer {
             self.check_payment(message, Some(gas)).await?;
         }
         Ok(Verdict::Ready(Ready { metadata, gas }))
+    }
+
+    /// What follows when the mailbox has the message already.
+    async fn delivered(&self, message: &Stored) -> Result<Option<Verdict>, NotReady> {
+        let id = message.key.id;
+        if !self.is_delivered(id).await? {
+            return Ok(None);
+        }
+        Ok(Some(match self.find_process(id).await? {
+            Some(process) => Verdict::Delivered(process),
+            None => Verdict::Wait(NotReady::soon("delivered, but its log is not there yet")),
+        }))
     }
 
     /// Whether the mailbox has processed the message, as of the newest block.

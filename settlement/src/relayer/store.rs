@@ -53,7 +53,11 @@ CREATE TABLE relayer_evidence (
 "
 CREATE INDEX relayer_messages_seen ON relayer_messages (state, seen_at);
 CREATE INDEX relayer_messages_processed ON relayer_messages (destination, state, process_number, process_hash);
-CREATE INDEX relayer_messages_unconfirmed ON relayer_messages (destination, state, confirmed, delivered_at)"];
+CREATE INDEX relayer_messages_unconfirmed ON relayer_messages (destination, state, confirmed, delivered_at)",
+// The same of counting them: without their rows.
+"
+DROP INDEX relayer_messages_state;
+CREATE INDEX relayer_messages_counted ON relayer_messages (destination, state, origin)"];
 
 /// A leaf of an origin's tree on its present branch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,7 +173,7 @@ impl Store {
     pub(super) async fn counts(&self) -> Result<Vec<(u32, u32, String, u64)>, db::Error> {
         let rows = sqlx::query(
             "SELECT origin, destination, state, COUNT(*) AS n FROM relayer_messages \
-             GROUP BY origin, destination, state ORDER BY origin, destination, state",
+             GROUP BY destination, state, origin ORDER BY origin, destination, state",
         )
         .fetch_all(self.db.pool())
         .await?;

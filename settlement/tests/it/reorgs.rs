@@ -1,13 +1,14 @@
 //! Chains that change their mind.
 
 use alloy::primitives::B256;
-use devnet::ReorgMode;
+use devnet::{Fault, FaultRule, ReorgMode};
+use protocol::abi::hyperlane::MerkleTreeHook;
 use settlement::{
     checkpoints::SignedCheckpoint,
     relayer::{self, RelayerConfig},
 };
 
-use crate::world::{FINALITY, World, eventually, explain, metric};
+use crate::world::{FINALITY, World, eventually, explain, metric, view};
 
 fn checkpoint(path: &std::path::Path) -> Option<SignedCheckpoint> {
     SignedCheckpoint::from_json(&std::fs::read(path).ok()?).ok()
@@ -60,6 +61,10 @@ async fn the_final_tier_stops_when_its_finality_is_broken_and_the_fast_tier_goes
     let last = world.folder(1, "finalized").join("0_with_id.json");
     eventually("a final signature", async || checkpoint(&last).is_some()).await;
     let signed = checkpoint(&last).unwrap();
+    // A node that cannot answer for a while says nothing of the hook.
+    let message = "missing trie node".to_owned();
+    let fault = FaultRule::new(&["eth_call"], Fault::Error { code: -32_000, message }).times(4);
+    world.devnet.chain(700_001).unwrap().set_fault(fault);
     origin.undo_last_dispatch();
 
     let flag = world.folder(1, "finalized").join("reorg_flag.json");
@@ -69,6 +74,8 @@ async fn the_final_tier_stops_when_its_finality_is_broken_and_the_fast_tier_goes
     assert_eq!(written["checkpoint_index"], 0);
     assert_eq!(written["local_merkle_root"], signed.checkpoint.root.to_string());
     assert_eq!(written["reorg_period"], FINALITY);
+    let root = view(&origin.chain, origin.hook, &MerkleTreeHook::rootCall {});
+    assert_eq!(written["canonical_merkle_root"], root.to_string());
 
     let id = origin.dispatch(destination, b"after");
     let _relayer = world.relayer().await;

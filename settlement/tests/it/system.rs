@@ -10,7 +10,7 @@ use chain::{
     FinalityRule, Manifest,
     manifest::{ChainManifest, TierName, ValidatorSet},
 };
-use devnet::{Chain, ChainConfig, Config};
+use devnet::{Chain, ChainConfig, Config, Fault, FaultRule};
 use protocol::{
     abi::{
         arbos::{ARB_WASM, ArbWasm},
@@ -260,6 +260,10 @@ async fn messages_of_both_tiers_reads_and_confirmations_go_the_whole_way() {
     // The keeper looks at the newest block, once an hour.
     eventually("a block of that time", async || chain.head().number() > head + 1).await;
     eventually("ten months", async || least() < 90 * DAY).await;
+    // At first its node cannot tell: it is asked again within seconds, not after an hour.
+    let message = "missing trie node".to_owned();
+    let fault = FaultRule::new(&["eth_call"], Fault::Error { code: -32_000, message }).times(8);
+    system.devnet.chain(700_002).unwrap().set_fault(fault);
     let _relayer = system.relayer().await;
     eventually("another year for every program", async || least() > 300 * DAY).await;
 }

@@ -3,8 +3,14 @@
 
 use std::sync::Arc;
 
-use alloy::{eips::BlockId, primitives::B256, signers::SignerSync as _};
-use chain::{FinalityRule, client::BlockHeader};
+use alloy::{
+    eips::BlockId, primitives::B256, rpc::types::TransactionRequest, signers::SignerSync as _,
+    sol_types::SolCall as _,
+};
+use chain::{
+    FinalityRule,
+    client::{self, BlockHeader},
+};
 use protocol::{abi::hyperlane::MerkleTreeHook, finality::Tier, signable::Signable as _};
 use service::{clock::Clock, crash_point};
 
@@ -98,14 +104,7 @@ impl Attester {
 
     /// The final tier signed what is no longer there: the flag halts everyone who reads the folder.
     async fn keep_flag(&self, kept: u32, head: BlockHeader) -> Result<(), Setback> {
-        let at = BlockId::hash(head.hash);
-        let call = MerkleTreeHook::rootCall {};
-        let canonical = match self.chain.majority().call(self.stream.hook, &call, at).await {
-            Ok(root) => root,
-            Err(error) if error.is_retryable() => return Err(error.into()),
-            // The hook itself is gone: no less a reason to stop.
-            Err(_) => B256::ZERO,
-        };
+        let canonical = self.canonical_root(head).await?;
         let local = self.journal.entry(kept).await?.map_or(B256::ZERO, |entry| entry.root);
         let flag = ReorgFlag {
             local_merkle_root: local,
@@ -126,5 +125,19 @@ impl Attester {
             .map_err(AttestError::from)?;
         self.metrics.reorged(1);
         Ok(())
+    }
+    /// The root that the hook shows at `head`, zero when it shows none: a hook that is gone is no less a reason to stop.
+    /// A node that cannot answer says nothing of the hook and is asked again.
+    async fn canonical_root(&self, head: BlockHeader) -> Result<B256, client::Error> {
+        let call = MerkleTreeHook::rootCall {}.abi_encode();
+        let request = TransactionRequest::default().to(self.stream.hook).input(call.into());
+        match self.chain.majority().simulate(&request, BlockId::hash(head.hash)).await {
+            Ok(output) => {
+                Ok(MerkleTreeHook::rootCall::abi_decode_returns_validate(&output)
+                    .unwrap_or_default())
+            }
+            Err(error) if error.revert().is_some() => Ok(B256::ZERO),
+            Err(error) => Err(error),
+        }
     }
 }
