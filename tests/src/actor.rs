@@ -31,7 +31,7 @@ pub struct Actor<'a> {
     signer: PrivateKeySigner,
 }
 
-/// What somebody wants to move from the origin to the destination.
+/// What somebody wants to move, from the origin to the destination unless told otherwise.
 #[derive(Debug, Clone)]
 pub struct Transfer<'a> {
     actor: Actor<'a>,
@@ -39,6 +39,8 @@ pub struct Transfer<'a> {
     is_token: bool,
     security: Security,
     recipient: Address,
+    origin: u64,
+    destination: u64,
 }
 
 /// A transfer that was signed and mined.
@@ -46,6 +48,8 @@ pub struct Transfer<'a> {
 pub struct Bridged<'a> {
     world: &'a World,
     id: B256,
+    origin: u64,
+    destination: u64,
     quote: Quote,
     recipient: Address,
     token: Option<Address>,
@@ -90,8 +94,9 @@ impl<'a> Actor<'a> {
         // An account that nobody else uses, so that its balance tells what arrived.
         let recipient = Address::from_word(B256::random());
         let actor = self.clone();
+        let (origin, destination) = (self.world.origin(), self.world.destination());
         let security = Security::Instant;
-        Transfer { actor, amount, is_token, security, recipient }
+        Transfer { actor, amount, is_token, security, recipient, origin, destination }
     }
 
     /// Publishes an intent that no solver was asked about: `reward` wei for `amount` wei at the
@@ -141,7 +146,11 @@ impl<'a> Actor<'a> {
         Ok(Published { actor: self.clone(), intent, receipt })
     }
 
-    fn wallet(&self, chain_id: u64) -> eyre::Result<Wallet> {
+    pub(crate) const fn world(&self) -> &'a World {
+        self.world
+    }
+
+    pub(crate) fn wallet(&self, chain_id: u64) -> eyre::Result<Wallet> {
         let client = local::client(self.world.contracts(chain_id)?)?;
         Ok(Wallet::new(self.signer.clone(), client))
     }
@@ -152,6 +161,14 @@ impl<'a> Transfer<'a> {
     #[must_use]
     pub const fn with_security(mut self, security: Security) -> Self {
         self.security = security;
+        self
+    }
+
+    /// Chooses where it begins and where it ends.
+    #[must_use]
+    pub const fn between(mut self, origin: u64, destination: u64) -> Self {
+        self.origin = origin;
+        self.destination = destination;
         self
     }
 
@@ -166,11 +183,11 @@ impl<'a> Transfer<'a> {
             let token = world.contracts(chain)?.contracts.test_token;
             if self.is_token { Ok(Some(token.ok_or_eyre("no test token")?)) } else { Ok(None) }
         };
-        let (token_in, token_out) = (token(world.origin())?, token(world.destination())?);
+        let (token_in, token_out) = (token(self.origin)?, token(self.destination)?);
         let request = QuoteRequest {
-            origin_chain_id: world.origin(),
+            origin_chain_id: self.origin,
             origin_token: token_in.unwrap_or_default(),
-            destination_chain_id: world.destination(),
+            destination_chain_id: self.destination,
             destination_token: token_out.unwrap_or_default(),
             amount: AmountRequest::ExactInput(self.amount.into()),
             sender: Some(self.actor.address()),
@@ -188,8 +205,8 @@ impl<'a> Transfer<'a> {
             Ok(answer.quotes.into_iter().next())
         })
         .await?;
-        let balance_before = balance(world, token_out, self.recipient).await?;
-        let wallet = self.actor.wallet(self.actor.world.origin())?;
+        let balance_before = balance(world, self.destination, token_out, self.recipient).await?;
+        let wallet = self.actor.wallet(self.origin)?;
         let (mut transaction, mut signature) = (None, None);
         for step in &quote.steps {
             match step {
@@ -221,6 +238,8 @@ impl<'a> Transfer<'a> {
         Ok(Bridged {
             world,
             id,
+            origin: self.origin,
+            destination: self.destination,
             quote,
             recipient: self.recipient,
             token: token_out,
@@ -248,7 +267,7 @@ impl Bridged<'_> {
     /// # Errors
     /// It is not paid in time.
     pub async fn is_paid(&self) -> eyre::Result<()> {
-        self.world.reward_is_paid(self.id).await
+        self.world.reward_is_paid(self.origin, self.id).await
     }
 
     /// Checks that the recipient has what was quoted, to the last unit.
@@ -256,7 +275,7 @@ impl Bridged<'_> {
     /// # Errors
     /// The recipient has something else.
     pub async fn recipient_has_what_was_quoted(&self) -> eyre::Result<()> {
-        let balance = balance(self.world, self.token, self.recipient).await?;
+        let balance = balance(self.world, self.destination, self.token, self.recipient).await?;
         let (given, expected) = (balance - self.balance_before, self.quote.amount_out.0);
         ensure!(given == expected, "expected {expected} to arrive, given {given}");
         Ok(())
@@ -270,7 +289,7 @@ impl Published<'_> {
     /// It is not paid in time.
     pub async fn is_paid(&self) -> eyre::Result<Address> {
         let (world, hash) = (self.actor.world, self.intent.hash());
-        world.reward_is_paid(hash.0).await?;
+        world.reward_is_paid(world.origin(), hash.0).await?;
         let origin = world.contracts(world.origin())?;
         let filter = Filter::new()
             .address(origin.contracts.intent_source)
@@ -295,8 +314,13 @@ impl Published<'_> {
     }
 }
 
-async fn balance(world: &World, token: Option<Address>, account: Address) -> eyre::Result<U256> {
-    let client = local::client(world.contracts(world.destination())?)?;
+async fn balance(
+    world: &World,
+    chain_id: u64,
+    token: Option<Address>,
+    account: Address,
+) -> eyre::Result<U256> {
+    let client = local::client(world.contracts(chain_id)?)?;
     Ok(match token {
         Some(token) => {
             client.call(token, &erc20::balanceOfCall { account }, BlockId::latest()).await?

@@ -1,5 +1,6 @@
 //! What must hold at the end of every case.
 
+use alloy::primitives::B256;
 use cli::invariants::check;
 use eyre::ensure;
 
@@ -10,10 +11,18 @@ use crate::{World, patience::until};
 /// # Errors
 /// Every invariant that is broken, or what could not be asked.
 pub async fn hold(world: &World) -> eyre::Result<()> {
+    hold_but_for(world, &[]).await
+}
+
+/// As [`hold`], where these messages, by their mailbox's ids, are refused for good.
+///
+/// # Errors
+/// As [`hold`].
+pub async fn hold_but_for(world: &World, refused: &[B256]) -> eyre::Result<()> {
     until("every message to be delivered", async || {
         let verdict = check(world.manifest()).await?;
         ensure!(verdict.is_sound(), "{verdict}");
-        Ok(verdict.undelivered.is_empty().then_some(()))
+        Ok((verdict.undelivered == refused).then_some(()))
     })
     .await
 }

@@ -2,11 +2,14 @@
 //! what must hold when they are done.
 
 pub mod actor;
+mod embedded;
 mod environment;
 pub mod invariants;
+pub mod letter;
 pub mod patience;
 pub mod tools;
 pub mod world;
 
 pub use actor::{Actor, Bridged, Transfer};
+pub use letter::{Letter, Posted};
 pub use world::World;

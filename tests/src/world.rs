@@ -1,6 +1,6 @@
 //! Chains, a deployment and every service, in this process.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf};
 
 use alloy::{
     primitives::{Address, B256, U256},
@@ -11,8 +11,8 @@ use api::{
     aggregator::{Order, OrderState},
 };
 use chain::{Manifest, manifest::ChainManifest};
-use cli::local::{self, FINALIZED_LAG, Holder, Keyring, Place, SOLVERS, Setting, VALIDATORS};
-use devnet::{Chain, ChainConfig, ChainHandle, Clock};
+use cli::local::{self, Holder, Keyring, Place, SOLVERS, Setting, VALIDATORS};
+use devnet::{Chain, ChainHandle};
 use eyre::{OptionExt, ensure};
 use protocol::abi::intent_source;
 use service::config;
@@ -22,34 +22,33 @@ use url::Url;
 use crate::{
     Actor,
     actor::rank,
+    embedded,
     environment::{self, Endpoints},
     patience::until,
 };
 
-/// Ids of embedded chains: where transfers begin, and where they end.
-const EMBEDDED: [u64; 2] = [700_001, 700_002];
 /// The contract's number for a reward that was paid out.
 const PAID: u8 = 2;
+/// File of the deployment.
+const MANIFEST: &str = "manifest.json";
 /// How many people have money.
 const USERS: u16 = 6;
-/// Four blocks a second, as `metalayer up` makes them.
-const BLOCK_TIME: Duration = Duration::from_millis(250);
 /// Any free port of the loopback address.
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
 /// A running system. Dropping it stops everything.
 #[derive(Debug)]
 pub struct World {
-    validators: Vec<settlement::validator::Handle>,
+    pub(crate) validators: Vec<settlement::validator::Handle>,
     relayer: Option<settlement::relayer::Handle>,
     solvers: Vec<solver::Handle>,
     aggregator: Option<aggregator::Handle>,
-    manifest: Manifest,
+    pub(crate) manifest: Manifest,
     setting: Setting,
     origin: u64,
     destination: u64,
     /// None when somebody else runs the chains.
-    chains: Option<devnet::Handle>,
+    pub(crate) chains: Vec<devnet::Handle>,
     folder: TempDir,
 }
 
@@ -59,16 +58,7 @@ impl World {
     /// # Errors
     /// Whatever does not start.
     pub async fn start() -> eyre::Result<Self> {
-        let mut world = Self::with_contracts().await?;
-        for index in 0..VALIDATORS {
-            world.start_validator(index).await?;
-        }
-        world.start_relayer().await?;
-        for index in 0..SOLVERS {
-            world.start_solver(index).await?;
-        }
-        world.start_aggregator().await?;
-        Ok(world)
+        Self::with_contracts().await?.with_services().await
     }
 
     /// Two chains with the contracts, and no service: embedded chains, or those of the environment.
@@ -78,58 +68,57 @@ impl World {
     pub async fn with_contracts() -> eyre::Result<Self> {
         match Endpoints::from_environment()? {
             Some(endpoints) => Self::on_endpoints(endpoints).await,
-            None => Self::on_embedded_chains().await,
+            None => Self::on_embedded_chains(2).await,
         }
     }
 
-    /// As [`Self::start`] on embedded chains, for a case that needs more of a chain than JSON-RPC:
-    /// `why`. None, and a line that says so, when the environment names endpoints.
+    /// As [`Self::start`] on two or three embedded chains, for a case that needs more of a chain than
+    /// JSON-RPC: `why`. None, and a line that says so, when the environment names endpoints.
     ///
     /// # Errors
     /// Whatever does not start.
-    pub async fn start_embedded(why: &str) -> eyre::Result<Option<Self>> {
+    pub async fn start_embedded(chains: usize, why: &str) -> eyre::Result<Option<Self>> {
         if Endpoints::from_environment()?.is_some() {
             environment::skipped(why);
             return Ok(None);
         }
-        Ok(Some(Self::start().await?))
+        Ok(Some(Self::on_embedded_chains(chains).await?.with_services().await?))
     }
 
-    async fn on_embedded_chains() -> eyre::Result<Self> {
+    async fn with_services(mut self) -> eyre::Result<Self> {
+        for index in 0..VALIDATORS {
+            self.start_validator(index).await?;
+        }
+        self.start_relayer().await?;
+        self.start_solvers().await?;
+        self.start_aggregator().await?;
+        Ok(self)
+    }
+
+    async fn on_embedded_chains(count: usize) -> eyre::Result<Self> {
         let folder = tempfile::Builder::new().prefix("e2e-").tempdir()?;
-        let chain = |id| ChainConfig {
-            clock: Clock::Wall,
-            ..ChainConfig::new(id).block_time(BLOCK_TIME).lags(0, FINALIZED_LAG)
-        };
-        let config =
-            devnet::Config { chains: EMBEDDED.map(chain).to_vec(), ..devnet::Config::default() };
-        let chains = devnet::spawn(config).await?;
-        let rpcs = chains.chains().iter().map(|chain| {
-            let url: Url = chain.http_url().parse()?;
-            eyre::Ok((chain.chain().chain_id(), url))
-        });
-        let rpcs = rpcs.collect::<Result<BTreeMap<_, _>, _>>()?;
-        let path = folder.path().join("manifest.json");
-        let manifest = deploy::apply(local::deployment(&rpcs, path.clone())).await?;
-        manifest.save(&path)?;
-        local::mint_test_tokens(&manifest).await?;
-        Ok(Self::new(folder, manifest, (Keyring::Development, EMBEDDED), Some(chains)))
+        let ids = embedded::IDS.get(..count).ok_or_eyre("more chains than there are ids")?;
+        let chains = embedded::spawn(ids).await?;
+        let manifest = embedded::deploy(&chains, folder.path().join(MANIFEST)).await?;
+        let [origin, destination, _] = embedded::IDS;
+        let keys = (Keyring::Development, [origin, destination]);
+        Ok(Self::new(folder, manifest, keys, vec![chains]))
     }
 
     async fn on_endpoints(endpoints: Endpoints) -> eyre::Result<Self> {
         let folder = tempfile::Builder::new().prefix("e2e-").tempdir()?;
         let holders: Vec<_> = Holder::operators().chain((0..USERS).map(Holder::User)).collect();
         let keys = Keyring::create(folder.path().join("keys"), holders.iter().copied())?;
-        let path = folder.path().join("manifest.json");
+        let path = folder.path().join(MANIFEST);
         let (manifest, chains) = endpoints.deploy(&keys, &holders, path).await?;
-        Ok(Self::new(folder, manifest, (keys, chains), None))
+        Ok(Self::new(folder, manifest, (keys, chains), Vec::new()))
     }
 
     fn new(
         folder: TempDir,
         manifest: Manifest,
         (keys, [origin, destination]): (Keyring, [u64; 2]),
-        chains: Option<devnet::Handle>,
+        chains: Vec<devnet::Handle>,
     ) -> Self {
         Self {
             validators: Vec::new(),
@@ -163,6 +152,17 @@ impl World {
     pub async fn start_relayer(&mut self) -> eyre::Result<()> {
         let text = self.setting.relayer(&self.place("relayer")?);
         self.relayer = Some(settlement::relayer::spawn(config::parse(&text)?).await?);
+        Ok(())
+    }
+
+    /// Starts every solver.
+    ///
+    /// # Errors
+    /// One does not start.
+    pub async fn start_solvers(&mut self) -> eyre::Result<()> {
+        for index in 0..SOLVERS {
+            self.start_solver(index).await?;
+        }
         Ok(())
     }
 
@@ -200,6 +200,17 @@ impl World {
     pub async fn stop_relayer(&mut self) -> eyre::Result<()> {
         let relayer = self.relayer.take().ok_or_eyre("no relayer runs")?;
         Ok(relayer.stop().await?)
+    }
+
+    /// Stops every solver: what they have begun they end first.
+    ///
+    /// # Errors
+    /// One did not stop cleanly.
+    pub async fn stop_solvers(&mut self) -> eyre::Result<()> {
+        for solver in self.solvers.drain(..) {
+            solver.stop().await?;
+        }
+        Ok(())
     }
 
     /// Stops one validator operator.
@@ -281,12 +292,12 @@ impl World {
         .await
     }
 
-    /// Waits until the origin says that a reward is paid.
+    /// Waits until the chain of its origin says that a reward is paid.
     ///
     /// # Errors
     /// It is not paid in time.
-    pub async fn reward_is_paid(&self, id: B256) -> eyre::Result<()> {
-        let origin = self.contracts(self.origin)?;
+    pub async fn reward_is_paid(&self, origin: u64, id: B256) -> eyre::Result<()> {
+        let origin = self.contracts(origin)?;
         let client = local::client(origin)?;
         let status = intent_source::getRewardStatusCall { intentHash: id };
         until(&format!("the reward of {id}"), async || {
@@ -297,7 +308,7 @@ impl World {
         .await
     }
 
-    /// Native currency of a solver on both chains together.
+    /// Native currency of a solver on all chains together.
     ///
     /// # Errors
     /// A chain cannot be asked.
@@ -337,8 +348,13 @@ impl World {
     /// # Errors
     /// As [`Self::chain`].
     pub fn endpoint(&self, chain_id: u64) -> eyre::Result<&ChainHandle> {
-        let chains = self.chains.as_ref().ok_or_eyre("somebody else runs the chains")?;
-        chains.chain(chain_id).ok_or_eyre("no such chain")
+        let mut chains = self.chains.iter().filter_map(|chains| chains.chain(chain_id));
+        chains.next().ok_or_eyre("no such chain, or somebody else runs it")
+    }
+
+    /// Whether the chains are ours.
+    pub(crate) const fn is_embedded(&self) -> bool {
+        !self.chains.is_empty()
     }
 
     /// Moves the time of a chain on by this much: at once where it is ours, by waiting elsewhere.
@@ -346,7 +362,7 @@ impl World {
     /// # Errors
     /// The chain cannot be asked.
     pub async fn time_passes(&self, chain_id: u64, seconds: u64) -> eyre::Result<()> {
-        if self.chains.is_some() {
+        if self.is_embedded() {
             let chain = self.chain(chain_id)?;
             chain.increase_time(seconds);
             return Ok(chain.mine(1)?);
@@ -360,7 +376,10 @@ impl World {
     fn place(&self, name: &str) -> eyre::Result<Place> {
         let state: PathBuf = self.folder.path().join(name);
         std::fs::create_dir_all(&state)?;
-        let manifest = self.folder.path().join("manifest.json");
-        Ok(Place { manifest, state, listen: ANY, admin: ANY })
+        Ok(Place { manifest: self.manifest_path(), state, listen: ANY, admin: ANY })
+    }
+
+    pub(crate) fn manifest_path(&self) -> PathBuf {
+        self.folder.path().join(MANIFEST)
     }
 }

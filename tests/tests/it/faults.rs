@@ -17,7 +17,7 @@ fn a_bad_day() -> [(FaultRule, f64); 5] {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn transfers_are_paid_through_nodes_on_a_bad_day() -> eyre::Result<()> {
-    let Some(world) = World::start_embedded("disturbs JSON-RPC").await? else { return Ok(()) };
+    let Some(world) = World::start_embedded(2, "disturbs JSON-RPC").await? else { return Ok(()) };
     let mut transfers = Vec::new();
     for index in 0..2 {
         let user = world.user(index)?;

@@ -1,7 +1,9 @@
 //! Cases over a whole system of chains, contracts and services.
 
+mod chains;
 mod competition;
 mod faults;
+mod messages;
 mod refund;
 mod reorgs;
 mod resilience;

@@ -10,7 +10,7 @@ const DEPTH: u64 = 3;
 /// transactions again in others.
 #[tokio::test(flavor = "multi_thread")]
 async fn transfers_survive_reorgs_of_both_chains_at_every_stage() -> eyre::Result<()> {
-    let Some(world) = World::start_embedded("reorganizes chains").await? else { return Ok(()) };
+    let Some(world) = World::start_embedded(2, "reorganizes chains").await? else { return Ok(()) };
     let mut transfers = Vec::new();
     for stage in [
         OrderState::Published,
@@ -36,7 +36,7 @@ async fn transfers_survive_reorgs_of_both_chains_at_every_stage() -> eyre::Resul
 /// The origin forgets a delivery, and then a claim: both are made again.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_reorg_takes_from_the_origin_is_done_again() -> eyre::Result<()> {
-    let Some(world) = World::start_embedded("reorganizes chains").await? else { return Ok(()) };
+    let Some(world) = World::start_embedded(2, "reorganizes chains").await? else { return Ok(()) };
     let mut transfers = Vec::new();
     for stage in [OrderState::Proven, OrderState::Settled] {
         let transfer = world.user(0)?.sends_native(parse_ether("0.1")?).done().await?;
