@@ -1,6 +1,6 @@
 //! Chains in this process, and one more that joins them.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use chain::Manifest;
 use cli::local::{self, FINALIZED_LAG, VALIDATORS};
@@ -27,9 +27,13 @@ pub(crate) async fn spawn(ids: &[u64]) -> eyre::Result<devnet::Handle> {
 }
 
 /// Deploys everything on these chains, and gives everybody test tokens.
-pub(crate) async fn deploy(chains: &devnet::Handle, path: PathBuf) -> eyre::Result<Manifest> {
-    let rpcs = rpcs([chains])?;
-    let manifest = deploy::apply(local::deployment(&rpcs, path.clone())).await?;
+pub(crate) async fn deploy(
+    chains: &devnet::Handle,
+    path: PathBuf,
+    relayer: SocketAddr,
+) -> eyre::Result<Manifest> {
+    let config = local::deployment(&rpcs([chains])?, path.clone());
+    let manifest = deploy::apply(local::with_gateway(config, relayer)).await?;
     manifest.save(&path)?;
     local::mint_test_tokens(&manifest).await?;
     Ok(manifest)
@@ -60,6 +64,7 @@ impl World {
         ensure!(self.is_embedded(), "somebody else runs the chains");
         self.chains.push(spawn(&[self.third()]).await?);
         let wanted = local::deployment(&rpcs(&self.chains)?, self.manifest_path());
+        let wanted = local::with_gateway(wanted, self.relayer_address);
         let new = wanted.chains.iter().find(|(_, chain)| chain.chain_id.0 == self.third());
         let name = new.ok_or_eyre("no third chain")?.0.clone();
         let added = Deployment::open(wanted)?.add_chain(&name, Existing::Change).await?;

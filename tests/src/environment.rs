@@ -1,6 +1,6 @@
 //! Chains that somebody else runs, named by the environment, so that the same cases run on a real node.
 
-use std::{collections::BTreeMap, env, io::Write, path::PathBuf};
+use std::{collections::BTreeMap, env, io::Write, net::SocketAddr, path::PathBuf};
 
 use alloy::{primitives::U256, rpc::types::BlockNumberOrTag, signers::local::PrivateKeySigner};
 use chain::{ChainClient, FinalityRule, KeySource, Manifest, client::ClientOptions};
@@ -57,6 +57,7 @@ impl Endpoints {
         keys: &Keyring,
         holders: &[Holder],
         path: PathBuf,
+        relayer: SocketAddr,
     ) -> eyre::Result<(Manifest, [u64; 2])> {
         let deployer = PrivateKeySigner::random();
         let digits = alloy::primitives::hex::encode(deployer.to_bytes());
@@ -83,7 +84,7 @@ impl Endpoints {
         external.check(keys, holders).await?;
         external.fund(keys, holders).await?;
         let config = local::external_deployment(&external, keys, path.clone())?;
-        let manifest = deploy::apply(config).await?;
+        let manifest = deploy::apply(local::with_gateway(config, relayer)).await?;
         manifest.save(&path)?;
         let given =
             holders.iter().filter(|holder| matches!(holder, Holder::Solver(_) | Holder::User(_)));

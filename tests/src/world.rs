@@ -1,6 +1,9 @@
 //! Chains, a deployment and every service, in this process.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+};
 
 use alloy::{
     primitives::{Address, B256, U256},
@@ -36,6 +39,11 @@ const USERS: u16 = 6;
 /// Any free port of the loopback address.
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
+/// An address that nobody listens on.
+fn free_address() -> std::io::Result<SocketAddr> {
+    TcpListener::bind(ANY)?.local_addr()
+}
+
 /// A running system. Dropping it stops everything.
 #[derive(Debug)]
 pub struct World {
@@ -45,6 +53,8 @@ pub struct World {
     aggregator: Option<aggregator::Handle>,
     pub(crate) manifest: Manifest,
     setting: Setting,
+    /// Where the relayer listens: the contracts name it.
+    pub(crate) relayer_address: SocketAddr,
     origin: u64,
     destination: u64,
     /// None when somebody else runs the chains.
@@ -98,11 +108,12 @@ impl World {
     async fn on_embedded_chains(count: usize) -> eyre::Result<Self> {
         let folder = tempfile::Builder::new().prefix("e2e-").tempdir()?;
         let ids = embedded::IDS.get(..count).ok_or_eyre("more chains than there are ids")?;
+        let relayer = free_address()?;
         let chains = embedded::spawn(ids).await?;
-        let manifest = embedded::deploy(&chains, folder.path().join(MANIFEST)).await?;
+        let manifest = embedded::deploy(&chains, folder.path().join(MANIFEST), relayer).await?;
         let [origin, destination, _] = embedded::IDS;
         let keys = (Keyring::Development, [origin, destination]);
-        Ok(Self::new(folder, manifest, keys, vec![chains]))
+        Ok(Self::new((folder, relayer), manifest, keys, vec![chains]))
     }
 
     async fn on_endpoints(endpoints: Endpoints) -> eyre::Result<Self> {
@@ -110,12 +121,13 @@ impl World {
         let holders: Vec<_> = Holder::operators().chain((0..USERS).map(Holder::User)).collect();
         let keys = Keyring::create(folder.path().join("keys"), holders.iter().copied())?;
         let path = folder.path().join(MANIFEST);
-        let (manifest, chains) = endpoints.deploy(&keys, &holders, path).await?;
-        Ok(Self::new(folder, manifest, (keys, chains), Vec::new()))
+        let relayer = free_address()?;
+        let (manifest, chains) = endpoints.deploy(&keys, &holders, path, relayer).await?;
+        Ok(Self::new((folder, relayer), manifest, (keys, chains), Vec::new()))
     }
 
     fn new(
-        folder: TempDir,
+        (folder, relayer_address): (TempDir, SocketAddr),
         manifest: Manifest,
         (keys, [origin, destination]): (Keyring, [u64; 2]),
         chains: Vec<devnet::Handle>,
@@ -127,6 +139,7 @@ impl World {
             aggregator: None,
             manifest,
             setting: Setting::local(keys),
+            relayer_address,
             origin,
             destination,
             chains,
@@ -150,7 +163,8 @@ impl World {
     /// # Errors
     /// It does not start.
     pub async fn start_relayer(&mut self) -> eyre::Result<()> {
-        let text = self.setting.relayer(&self.place("relayer")?);
+        let place = Place { listen: self.relayer_address, ..self.place("relayer")? };
+        let text = self.setting.relayer(&place);
         self.relayer = Some(settlement::relayer::spawn(config::parse(&text)?).await?);
         Ok(())
     }

@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use alloy::primitives::Address;
 use chain::{
@@ -13,7 +13,7 @@ use url::Url;
 
 use super::{
     keys::{Holder, Keyring},
-    layout::{Layout, MNEMONIC, VALIDATORS},
+    layout::{Layout, MNEMONIC, Role, VALIDATORS},
     network::External,
 };
 
@@ -30,9 +30,20 @@ pub(crate) async fn deploy(layout: &Layout) -> eyre::Result<Manifest> {
         Some(external) => external_deployment(external, &layout.keys, layout.manifest())?,
         None => deployment(&layout.rpcs()?, layout.manifest()),
     };
+    let config = with_gateway(config, layout.place(Role::Relayer).listen);
     let manifest = deploy::apply(config).await?;
     manifest.save(layout.manifest())?;
     Ok(manifest)
+}
+
+/// Names the gateway of the relayer at this address to every chain that names none: messages with reads
+/// find their attestations there.
+#[must_use]
+pub fn with_gateway(mut config: Config, relayer: SocketAddr) -> Config {
+    for chain in config.chains.values_mut().filter(|chain| chain.read_urls.is_empty()) {
+        chain.read_urls.push(format!("http://{relayer}/gateway"));
+    }
+    config
 }
 
 /// The deployment on chains that somebody else runs: what their file leaves out is as in a local

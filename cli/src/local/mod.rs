@@ -16,7 +16,7 @@ mod system;
 
 pub use chains::{account, client, give_test_tokens, mint_test_tokens};
 pub use configs::{Announce, Databases, Place, Setting};
-pub use deployment::{deployment, external_deployment};
+pub use deployment::{deployment, external_deployment, with_gateway};
 pub(crate) use export::Export;
 pub(crate) use healthy::{Endpoint, wait_until_healthy};
 pub use keys::{Holder, Keyring};
