@@ -1,6 +1,6 @@
 //! The chains and tokens that the aggregator knows, and what they are worth.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use alloy::primitives::{Address, U256};
 
@@ -36,15 +36,15 @@ impl Token {
 /// All tokens, by chain and address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenBook {
-    chains: BTreeMap<u64, BTreeMap<Address, Token>>,
+    chains: BTreeMap<u64, BTreeMap<Address, Arc<Token>>>,
 }
 
 impl TokenBook {
     /// A book of these tokens; a later one replaces an earlier one of the same address.
     pub fn new(tokens: impl IntoIterator<Item = Token>) -> Self {
-        let mut chains = BTreeMap::<u64, BTreeMap<Address, Token>>::new();
+        let mut chains = BTreeMap::<u64, BTreeMap<_, _>>::new();
         for token in tokens {
-            chains.entry(token.chain_id).or_default().insert(token.address, token);
+            chains.entry(token.chain_id).or_default().insert(token.address, Arc::new(token));
         }
         Self { chains }
     }
@@ -60,13 +60,13 @@ impl TokenBook {
     }
 
     /// The token at an address, zero for native.
-    pub fn token(&self, chain_id: u64, address: Address) -> Option<&Token> {
+    pub fn token(&self, chain_id: u64, address: Address) -> Option<&Arc<Token>> {
         self.chains.get(&chain_id)?.get(&address)
     }
 
     /// Every token, by chain and address.
     pub fn tokens(&self) -> impl Iterator<Item = &Token> {
-        self.chains.values().flat_map(BTreeMap::values)
+        self.chains.values().flat_map(BTreeMap::values).map(Arc::as_ref)
     }
 }
 
@@ -102,7 +102,7 @@ pub(crate) mod tests {
         let book = book();
         let ether = book.token(CHAIN_A, Address::ZERO).unwrap();
         assert_eq!(ether.usd(U256::from(500_000_000_000_000_000_u64)), Some(1_000.0));
-        let unpriced = Token { micro_usd: None, ..ether.clone() };
+        let unpriced = Token { micro_usd: None, ..Token::clone(ether) };
         assert_eq!(unpriced.usd(U256::from(1)), None);
     }
 }

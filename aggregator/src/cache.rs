@@ -50,6 +50,16 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
         Self { part, lifetime, entries: Mutex::new(LruCache::new(CAPACITY)) }
     }
 
+    /// How long values are kept.
+    pub const fn lifetime(&self) -> Duration {
+        self.lifetime
+    }
+
+    /// The age of a value that was just asked.
+    pub fn fresh(&self) -> Cached {
+        Cached { part: self.part, age_ms: 0, lifetime_ms: millis(self.lifetime) }
+    }
+
     /// What is kept under the key, and how old it is.
     pub fn get(&self, key: &K, now: Instant) -> Option<(V, Cached)> {
         if self.lifetime.is_zero() {
@@ -62,7 +72,6 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
             entries.pop(key);
             return None;
         }
-        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let cached =
             Cached { part: self.part, age_ms: millis(age), lifetime_ms: millis(self.lifetime) };
         Some((value.clone(), cached))
@@ -74,6 +83,10 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
             self.entries.lock().put(key, (now, value));
         }
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

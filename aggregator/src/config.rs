@@ -1,6 +1,7 @@
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use alloy::primitives::Address;
+use api::aggregator::RouteLimit;
 use service::{
     config::{FromToml, Section},
     secret::Secret,
@@ -10,8 +11,8 @@ use url::Url;
 use crate::{
     cache::Lifetimes,
     http::{AdmissionConfig, ApiKey, Scope},
-    provider::BreakerConfig,
-    quoting::{Limits, Patience},
+    provider::{Asking, BreakerConfig},
+    quoting::{Limits, Patience, Simulations},
     webhooks::WebhookConfig,
 };
 
@@ -39,6 +40,10 @@ pub struct Config {
     pub patience: Patience,
     /// When a provider is left alone.
     pub breaker: BreakerConfig,
+    /// Questions to one provider at once.
+    pub provider_concurrency: usize,
+    /// How many steps are simulated at once.
+    pub simulations: Simulations,
     /// Bounds on value.
     pub limits: Limits,
     /// Whether orders may be signed instead of sent.
@@ -59,6 +64,8 @@ pub struct Config {
     pub solvers: Vec<SolverConfig>,
     /// Other quoting services.
     pub providers: Vec<ProviderConfig>,
+    /// What may be moved on which routes.
+    pub routes: Vec<RouteLimit>,
 }
 
 /// A token of one chain.
@@ -130,6 +137,12 @@ impl FromToml for Config {
         }
         let patience = section.optional_section::<PatienceKeys>("patience");
         let breaker = section.optional_section::<BreakerKeys>("breaker");
+        let provider_concurrency = section.or_default(
+            "provider_concurrency",
+            Asking::default().at_once,
+            "a number of questions",
+        );
+        let simulations = section.optional_section::<SimulationKeys>("simulations");
         let limits = section.optional_section::<LimitKeys>("limits");
         let cache = section.optional_section::<CacheKeys>("cache");
         let webhooks = section.optional_section::<WebhookKeys>("webhooks");
@@ -140,6 +153,7 @@ impl FromToml for Config {
         let tokens = section.tables("tokens");
         let solvers = section.tables("solvers");
         let providers = section.tables("providers");
+        let routes = section.tables::<RouteKeys>("routes");
         Some(Self {
             listen,
             admin: admin?,
@@ -149,6 +163,8 @@ impl FromToml for Config {
             integrity_key: integrity_key?,
             patience: patience.map_or_else(Patience::default, |keys| keys.0),
             breaker: breaker.map_or_else(BreakerConfig::default, |keys| keys.0),
+            provider_concurrency,
+            simulations: simulations.map_or_else(Simulations::default, |keys| keys.0),
             limits: limits.map_or_else(Limits::default, |keys| keys.0),
             gasless,
             cache: cache.map_or_else(Lifetimes::default, |keys| keys.0),
@@ -159,6 +175,7 @@ impl FromToml for Config {
             tokens: tokens?,
             solvers: solvers?,
             providers: providers?,
+            routes: routes?.into_iter().map(|keys| keys.0).collect(),
         })
     }
 }
@@ -253,6 +270,48 @@ impl FromToml for LimitKeys {
     }
 }
 
+struct SimulationKeys(Simulations);
+
+impl FromToml for SimulationKeys {
+    fn from_toml(section: &mut Section<'_>) -> Option<Self> {
+        let default = Simulations::default();
+        Some(Self(Simulations {
+            at_once: section.or_default("at_once", default.at_once, "a number, 0 for none"),
+            wait: section.duration_or("wait", default.wait),
+            deadline: section.duration_or("deadline", default.deadline),
+        }))
+    }
+}
+
+struct RouteKeys(RouteLimit);
+
+impl FromToml for RouteKeys {
+    fn from_toml(section: &mut Section<'_>) -> Option<Self> {
+        const AMOUNT: &str = "decimal digits of the origin token's smallest unit";
+        let limit = RouteLimit {
+            origin_chain_id: section.optional("origin_chain_id", "an EIP-155 chain id"),
+            destination_chain_id: section.optional("destination_chain_id", "an EIP-155 chain id"),
+            origin_token: section.optional("origin_token", "an address, zero for native"),
+            destination_token: section.optional("destination_token", "an address, zero for native"),
+            min_amount: section.optional("min_amount", AMOUNT),
+            max_amount: section.optional("max_amount", AMOUNT),
+            min_usd: section.optional("min_usd", "US dollars"),
+            max_usd: section.optional("max_usd", "US dollars"),
+        };
+        let amounts = limit.min_amount.is_some() || limit.max_amount.is_some();
+        if amounts && (limit.origin_chain_id.is_none() || limit.origin_token.is_none()) {
+            // An amount of one token is another sum of another.
+            section.fault("origin_token", "a chain and a token, of which the amounts are", "none");
+            return None;
+        }
+        if !amounts && limit.min_usd.is_none() && limit.max_usd.is_none() {
+            section.fault("max_usd", "a minimum or a maximum", "none");
+            return None;
+        }
+        Some(Self(limit))
+    }
+}
+
 struct CacheKeys(Lifetimes);
 
 impl FromToml for CacheKeys {
@@ -291,12 +350,16 @@ impl FromToml for AdmissionKeys {
             section.or_default("anonymous_per_second", 50, "requests a second, 0 for no bound");
         let concurrency =
             section.or_default("concurrency", default.concurrency, "a number of requests");
+        let queue = section.or_default("queue", default.queue, "a number of requests");
+        let queue_for = section.duration_or("queue_for", default.queue_for);
         let keys = section.tables::<KeyConfig>("keys")?;
         Some(Self(AdmissionConfig {
             anonymous_per_second: NonZeroU32::new(rate),
             anonymous,
             keys: keys.into_iter().map(|key| (key.hash, key.key)).collect(),
             concurrency,
+            queue,
+            queue_for,
         }))
     }
 }

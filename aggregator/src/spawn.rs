@@ -20,13 +20,13 @@ use tokio::{net::TcpListener, sync::broadcast};
 use crate::{
     Config,
     book::{Token, TokenBook},
-    http::{self, App, HttpConfig},
+    http::{self, App, AppParts, HttpConfig},
     orders::{Indexer, Leases, Orders, StoreError, Sweep, Watch},
     provider::{
-        DuplicateProvider, HttpQuotes, Provider, Providers, SolverEndpoint, SolverNetwork,
+        Asking, DuplicateProvider, HttpQuotes, Provider, Providers, SolverEndpoint, SolverNetwork,
         SolverNetworkError,
     },
-    quoting::{Assembly, Engine, EngineConfig, QuoteIds, Sanity},
+    quoting::{Assembly, Engine, EngineConfig, QuoteIds, RouteLimits, Sanity},
     reputation::Reputations,
     webhooks::{Hooks, Secrets, Sender},
 };
@@ -161,10 +161,10 @@ async fn start(config: Config) -> Result<Handle, SpawnError> {
 
     let book = Arc::new(book(&config));
     let engine = engine(&config, &manifest, clients, &book, Arc::clone(&reputations), &clock)?;
-    let app = App {
-        engine: Arc::new(engine),
+    let app = App::new(AppParts {
+        engine,
         book,
-        manifest: Arc::new(manifest),
+        manifest,
         orders,
         changes,
         hooks,
@@ -174,7 +174,7 @@ async fn start(config: Config) -> Result<Handle, SpawnError> {
         reputations,
         health: health.clone(),
         clock,
-    };
+    });
     let http = HttpConfig {
         admission: config.admission.clone(),
         max_body: config.max_body,
@@ -242,8 +242,8 @@ fn engine(
     let mut providers: Vec<Arc<dyn Provider>> = vec![Arc::new(solvers)];
     let mut sanity = Sanity { limits: config.limits, ..Sanity::default() };
     for provider in &config.providers {
-        let quotes = HttpQuotes::new(&provider.name, provider.url.clone())
-            .map_err(SolverNetworkError::from)?;
+        let quotes =
+            HttpQuotes::new(&provider.name, &provider.url).map_err(SolverNetworkError::from)?;
         providers.push(Arc::new(quotes));
         for contract in &provider.contracts {
             let targets = sanity.allowed_targets.entry(provider.name.clone()).or_default();
@@ -254,6 +254,8 @@ fn engine(
     let engine = EngineConfig {
         patience: config.patience,
         sanity,
+        route_limits: RouteLimits::new(config.routes.clone()),
+        simulations: config.simulations,
         assembly: Assembly {
             intent_sources: manifest
                 .iter()
@@ -265,6 +267,11 @@ fn engine(
         book: Arc::clone(book),
     };
     let ids = QuoteIds::new(config.integrity_key.expose());
-    let providers = Providers::new(providers, config.breaker, config.cache.offers)?;
+    let asking = Asking {
+        breaker: config.breaker,
+        at_once: config.provider_concurrency,
+        keep: config.cache.offers,
+    };
+    let providers = Providers::new(providers, asking)?;
     Ok(Engine::new(engine, providers, reputations, clients, ids, clock.clone()))
 }

@@ -77,6 +77,10 @@ pub(crate) struct Transfer {
     #[arg(long)]
     security: Option<SecurityArg>,
 
+    /// Sign an order instead of sending it: a solver opens it and pays the origin's gas. For tokens.
+    #[arg(long)]
+    gasless: bool,
+
     /// Favour the largest output.
     #[arg(long, group = "preference")]
     cheapest: bool,
@@ -182,7 +186,7 @@ impl Transfer {
                 SecurityArg::Finalized => Security::Finalized,
             }),
             slippage_bps: 50,
-            gasless: false,
+            gasless: self.gasless,
             calls: Vec::new(),
             providers: self.provider.iter().cloned().collect(),
         };

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use alloy::{
     consensus::{SignableTransaction, TxEip1559, TxEnvelope},
+    dyn_abi::TypedData,
     eips::{Encodable2718, eip1559::Eip1559Estimation},
     network::{TransactionBuilder, TxSignerSync},
     primitives::{Address, Bytes, TxHash, U256},
     rpc::types::{BlockNumberOrTag, TransactionReceipt, TransactionRequest},
-    signers::local::PrivateKeySigner,
+    signers::{SignerSync, local::PrivateKeySigner},
 };
 use chain::{ChainClient, client::Error};
 use eyre::{WrapErr, bail, ensure};
@@ -44,6 +45,15 @@ impl Wallet {
     /// The account of `signer` on the chain of `client`.
     pub const fn new(signer: PrivateKeySigner, client: ChainClient) -> Self {
         Self { signer, client }
+    }
+
+    /// Signs EIP-712 typed data.
+    ///
+    /// # Errors
+    /// It is no typed data.
+    pub fn sign_typed_data(&self, data: &serde_json::Value) -> eyre::Result<Bytes> {
+        let data: TypedData = serde_json::from_value(data.clone())?;
+        Ok(self.signer.sign_dynamic_typed_data_sync(&data)?.as_bytes().into())
     }
 
     /// Its address.
@@ -142,7 +152,11 @@ impl Wallet {
         Ok(gas + gas / 5)
     }
 
-    async fn mined(&self, hash: TxHash) -> eyre::Result<TransactionReceipt> {
+    /// The receipt of a transaction, once it is mined.
+    ///
+    /// # Errors
+    /// It reverts, or is not mined in time.
+    pub(crate) async fn mined(&self, hash: TxHash) -> eyre::Result<TransactionReceipt> {
         let deadline = Instant::now() + MINED_WITHIN;
         loop {
             if let Some(receipt) = self.client.receipt(hash).await? {

@@ -41,6 +41,7 @@ pub struct Transfer<'a> {
     recipient: Address,
     origin: u64,
     destination: u64,
+    gasless: bool,
 }
 
 /// A transfer that was signed and mined.
@@ -96,7 +97,8 @@ impl<'a> Actor<'a> {
         let actor = self.clone();
         let (origin, destination) = (self.world.origin(), self.world.destination());
         let security = Security::Instant;
-        Transfer { actor, amount, is_token, security, recipient, origin, destination }
+        let gasless = false;
+        Transfer { actor, amount, is_token, security, recipient, origin, destination, gasless }
     }
 
     /// Publishes an intent that no solver was asked about: `reward` wei for `amount` wei at the
@@ -172,6 +174,13 @@ impl<'a> Transfer<'a> {
         self
     }
 
+    /// Signs an order, which a solver opens, instead of sending it.
+    #[must_use]
+    pub const fn signed(mut self) -> Self {
+        self.gasless = true;
+        self
+    }
+
     /// Asks for quotes, takes the best, signs and sends its steps.
     ///
     /// # Errors
@@ -196,7 +205,7 @@ impl<'a> Transfer<'a> {
             preference: Preference::Recommended,
             security: Some(self.security),
             slippage_bps: 50,
-            gasless: false,
+            gasless: self.gasless,
             calls: Vec::new(),
             providers: Vec::new(),
         };

@@ -3,6 +3,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     num::NonZeroU32,
     sync::Arc,
+    time::Duration,
 };
 
 use api::aggregator::ErrorCode;
@@ -17,9 +18,12 @@ use governor::{
     state::keyed::DashMapStateStore,
 };
 use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::ApiError;
+use super::{ApiError, request_id};
+
+/// The path whose answer is made while it is given.
+const QUOTE_STREAM: &str = "/v1/quotes/stream";
 
 /// Who may ask how much.
 #[derive(Clone, Debug)]
@@ -30,17 +34,25 @@ pub struct AdmissionConfig {
     pub anonymous: bool,
     /// Keys, by SHA-256 of the key.
     pub keys: BTreeMap<[u8; 32], ApiKey>,
-    /// Requests that are worked on at once.
+    /// Requests that are worked on at once: so many for quotes, and so many others.
     pub concurrency: usize,
+    /// Requests for quotes that wait for a place; more are turned away at once.
+    pub queue: usize,
+    /// How long they wait.
+    pub queue_for: Duration,
 }
 
 impl Default for AdmissionConfig {
+    /// Beyond some hundred requests at once a machine answers no more of them, only later: what
+    /// comes on top waits for less than a provider takes.
     fn default() -> Self {
         Self {
             anonymous_per_second: NonZeroU32::new(50),
             anonymous: true,
             keys: BTreeMap::new(),
             concurrency: 1_024,
+            queue: 1_024,
+            queue_for: Duration::from_millis(250),
         }
     }
 }
@@ -93,7 +105,9 @@ struct Guard {
     config: AdmissionConfig,
     anonymous: Option<Limiter<IpAddr>>,
     keyed: BTreeMap<[u8; 32], governor::DefaultDirectRateLimiter>,
-    working: Semaphore,
+    quoting: Arc<Semaphore>,
+    queue: Semaphore,
+    others: Arc<Semaphore>,
 }
 
 type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, DefaultClock>;
@@ -108,15 +122,17 @@ impl Admission {
             .filter_map(|(hash, key)| Some((*hash, key.per_second?)))
             .map(|(hash, rate)| (hash, RateLimiter::direct(Quota::per_second(rate))))
             .collect();
-        let working = Semaphore::new(config.concurrency);
-        Self(Arc::new(Guard { config, anonymous, keyed, working }))
+        let places = || Arc::new(Semaphore::new(config.concurrency));
+        let (quoting, others) = (places(), places());
+        let queue = Semaphore::new(config.queue);
+        Self(Arc::new(Guard { config, anonymous, keyed, quoting, queue, others }))
     }
 }
 
 impl Guard {
     /// Whose key the request came with, when it may pass.
-    fn check(&self, request: &Request) -> Result<Option<Caller>, ApiError> {
-        let Some(scope) = scope_of(request.uri().path()) else { return Ok(None) };
+    fn check(&self, request: &Request, scope: Option<Scope>) -> Result<Option<Caller>, ApiError> {
+        let Some(scope) = scope else { return Ok(None) };
         let Some(key) = request.headers().get("x-api-key") else {
             // What is kept for somebody is kept for a key.
             if !self.config.anonymous || scope == Scope::Webhooks {
@@ -141,24 +157,63 @@ impl Guard {
     }
 }
 
-/// Lets a request through, or answers 401, 429 or 503.
-pub(super) async fn admit(
+/// A place among the requests that are worked on. Free again when nobody holds it.
+#[derive(Clone, Debug)]
+pub(super) struct Place(
+    #[expect(dead_code, reason = "held for what its drop does")] Arc<OwnedSemaphorePermit>,
+);
+
+impl Guard {
+    /// A place to be worked on; for quotes, which are many, there is a short queue.
+    async fn place(&self, scope: Option<Scope>) -> Result<OwnedSemaphorePermit, ApiError> {
+        let quoting = scope == Some(Scope::Quotes);
+        let places = if quoting { &self.quoting } else { &self.others };
+        let full = || {
+            ApiError::new(ErrorCode::Overloaded, "too many requests are being worked on")
+                .retry_after(1)
+        };
+        match Arc::clone(places).try_acquire_owned() {
+            Ok(place) => return Ok(place),
+            Err(_) if quoting => {}
+            Err(_) => return Err(full()),
+        }
+        let _waiting = self.queue.try_acquire().map_err(|_| full())?;
+        let turn = Arc::clone(places).acquire_owned();
+        match tokio::time::timeout(self.config.queue_for, turn).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(_)) | Err(_) => Err(full()),
+        }
+    }
+
+    /// Lets a request through, or answers 401, 429 or 503.
+    async fn admit(&self, mut request: Request, next: Next) -> Response {
+        let scope = scope_of(request.uri().path());
+        match self.check(&request, scope) {
+            Ok(Some(caller)) => drop(request.extensions_mut().insert(caller)),
+            Ok(None) => {}
+            Err(refused) => return refused.into_response(),
+        }
+        // The place is free again when the answer begins: a stream is open for long and works
+        // little. A stream of quotes works all the time, and holds it.
+        let _place = match self.place(scope).await {
+            Ok(place) if request.uri().path() == QUOTE_STREAM => {
+                request.extensions_mut().insert(Place(Arc::new(place)));
+                None
+            }
+            Ok(place) => Some(place),
+            Err(refused) => return refused.into_response(),
+        };
+        next.run(request).await
+    }
+}
+
+/// Lets a request through under an id of its own, or answers 401, 429 or 503.
+pub(super) async fn enter(
     State(Admission(guard)): State<Admission>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
-    match guard.check(&request) {
-        Ok(Some(caller)) => drop(request.extensions_mut().insert(caller)),
-        Ok(None) => {}
-        Err(refused) => return refused.into_response(),
-    }
-    // The place is free again when the answer begins: a stream is open for long and works little.
-    let Ok(_place) = guard.working.try_acquire() else {
-        return ApiError::new(ErrorCode::Overloaded, "too many requests are being worked on")
-            .retry_after(1)
-            .into_response();
-    };
-    next.run(request).await
+    request_id::name(request, async |request| guard.admit(request, next).await).await
 }
 
 /// The scope that a path needs; catalog, health and documentation are open.
@@ -187,4 +242,39 @@ fn too_many(until: &governor::NotUntil<<DefaultClock as Clock>::Instant>) -> Api
     let wait = until.wait_time_from(DefaultClock::default().now());
     ApiError::new(ErrorCode::RateLimited, format!("wait {} ms", wait.as_millis()))
         .retry_after(wait.as_secs() + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn requests_for_quotes_wait_a_while_in_a_short_queue() {
+        let config = AdmissionConfig {
+            concurrency: 1,
+            queue: 1,
+            queue_for: Duration::from_secs(60),
+            ..AdmissionConfig::default()
+        };
+        let Admission(guard) = Admission::new(config);
+        let first = guard.place(Some(Scope::Quotes)).await.unwrap();
+        let mut second = std::pin::pin!(guard.place(Some(Scope::Quotes)));
+        assert!(futures::poll!(second.as_mut()).is_pending());
+        let third = guard.place(Some(Scope::Quotes)).await.unwrap_err();
+        assert_eq!((third.code, third.retry_after), (ErrorCode::Overloaded, Some(1)));
+        // Other requests have places of their own, and no queue.
+        let other = guard.place(Some(Scope::Orders)).await.unwrap();
+        guard.place(None).await.unwrap_err();
+        drop((first, other));
+        drop(second.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn who_waited_in_vain_is_told_to_come_again() {
+        let queue_for = Duration::from_millis(1);
+        let config = AdmissionConfig { concurrency: 0, queue_for, ..AdmissionConfig::default() };
+        let Admission(guard) = Admission::new(config);
+        let refused = guard.place(Some(Scope::Quotes)).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::Overloaded);
+    }
 }

@@ -23,7 +23,8 @@ pub(super) async fn chains(State(app): State<App>) -> Json<ChainsResponse> {
             inbox: chain.contracts.inbox,
         })
         .collect();
-    Json(ChainsResponse { chains })
+    let limits = app.engine.route_limits().copied().collect();
+    Json(ChainsResponse { chains, limits })
 }
 
 /// The tokens that can be moved.

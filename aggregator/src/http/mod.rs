@@ -5,21 +5,17 @@ mod answers;
 mod body;
 mod catalog;
 mod error;
+mod kept_answers;
 mod opening;
 mod orders;
 mod quotes;
 mod request_id;
 mod webhooks;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::Deref, sync::Arc};
 
 use api::aggregator::{ErrorBody, ErrorCode};
-use axum::{
-    Router,
-    extract::DefaultBodyLimit,
-    http::HeaderValue,
-    middleware::{from_fn, from_fn_with_state},
-};
+use axum::{Router, extract::DefaultBodyLimit, http::HeaderValue, middleware::from_fn_with_state};
 use chain::manifest::Manifest;
 use service::{clock::Clock, health::Health};
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
@@ -39,16 +35,41 @@ use crate::{
     webhooks::{Hooks, Secrets},
 };
 use admission::Admission;
+use kept_answers::KeptAnswers;
 
 /// What handlers work with.
 #[derive(Clone, Debug)]
-pub struct App {
+pub struct App(Arc<(AppParts, KeptAnswers)>);
+
+impl App {
+    /// An application of these parts.
+    pub fn new(parts: AppParts) -> Self {
+        Self(Arc::new((parts, KeptAnswers::default())))
+    }
+
+    /// Answers that are given again.
+    fn kept(&self) -> &KeptAnswers {
+        &self.0.1
+    }
+}
+
+impl Deref for App {
+    type Target = AppParts;
+
+    fn deref(&self) -> &AppParts {
+        &self.0.0
+    }
+}
+
+/// The parts of an [`App`].
+#[derive(Debug)]
+pub struct AppParts {
     /// Makes quotes.
-    pub engine: Arc<Engine>,
+    pub engine: Engine,
     /// Chains and tokens.
     pub book: Arc<TokenBook>,
     /// The deployment.
-    pub manifest: Arc<Manifest>,
+    pub manifest: Manifest,
     /// Orders and their states.
     pub orders: Orders,
     /// Tells of changed orders.
@@ -114,9 +135,8 @@ pub fn router(app: App, config: &HttpConfig) -> Router {
             ApiError::new(ErrorCode::MethodNotAllowed, "the path exists, the method does not")
         })
         .layer(DefaultBodyLimit::max(config.max_body))
-        .layer(from_fn_with_state(admission, admission::admit))
+        .layer(from_fn_with_state(admission, admission::enter))
         .layer(cors(&config.cors_origins))
-        .layer(from_fn(request_id::name))
         .with_state(app)
 }
 

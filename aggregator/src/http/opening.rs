@@ -6,7 +6,7 @@ use protocol::ids::{ChainId, IntentHash};
 
 use super::{ApiError, App};
 use crate::{
-    orders::{Announced, mined_at},
+    orders::{Announced, TransactionFault, mined_at},
     provider::Decline,
     quoting::{RefusedQuote, SignedOrder},
 };
@@ -56,7 +56,23 @@ async fn check_transaction(
         return Err(ApiError::field("quote.legs", "the origin is not followed"));
     };
     let mined = mined_at(client, chain.contracts.intent_source, quote, id, hash).await?;
-    not_expired(quote, mined.unwrap_or_else(|| app.clock.unix()))
+    let now = app.clock.unix();
+    match mined {
+        None => not_expired(quote, now),
+        Some(mined) if mined < quote.expires_at => Ok(()),
+        // The expiry is by our clock, the block's time by the chain's, which may run ahead.
+        Some(mined) => {
+            let latest = client.latest().await.map_err(TransactionFault::from)?;
+            not_expired(quote, by_our_clock(mined, latest.timestamp, now))
+        }
+    }
+}
+
+/// When a block of the chain's time `mined` came, by our clock: the latest block has come by `now`,
+/// so what lies between both is how far the chain runs ahead. A chain that lags lags for a reason,
+/// such as a quiet hour, and its blocks stay as old as they say.
+const fn by_our_clock(mined: u64, latest: u64, now: u64) -> u64 {
+    mined.saturating_sub(latest.saturating_sub(now))
 }
 
 /// Gives a signed order to the solver that quoted it. The row is written before: whatever becomes
@@ -104,4 +120,16 @@ fn not_expired(quote: &Quote, at: u64) -> Result<(), ApiError> {
 
 fn gone() -> ApiError {
     ApiError::new(ErrorCode::Unavailable, "the provider of this quote is not asked any more")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_that_runs_ahead_is_set_back_and_one_that_lags_is_not() {
+        assert_eq!(by_our_clock(1_000, 1_010, 900), 890);
+        assert_eq!(by_our_clock(1_000, 1_000, 1_000), 1_000);
+        assert_eq!(by_our_clock(1_000, 1_200, 5_000), 1_000);
+    }
 }

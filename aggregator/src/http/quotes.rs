@@ -1,11 +1,11 @@
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc, time::Instant};
 
 use api::aggregator::{QuoteRequest, QuoteResponse};
 use axum::{
-    Json,
-    extract::State,
+    extract::{Extension, State},
+    http::{HeaderValue, header::CONTENT_TYPE},
     response::{
-        Sse,
+        IntoResponse, Response, Sse,
         sse::{Event, KeepAlive},
     },
 };
@@ -15,10 +15,14 @@ use tokio_stream::{StreamExt, wrappers::UnboundedReceiverStream};
 
 use super::{
     ApiError, App,
+    admission::Place,
     answers::{BodyRefused, Refused},
     body::JsonBody,
 };
 use crate::quoting::{Quoted, Route};
+
+/// Bytes that one quote takes, of most providers: more are found as they are needed.
+const SPACE: usize = 4_096;
 
 /// Asks every provider at once and gives ranked, ready-to-sign quotes.
 #[utoipa::path(
@@ -32,9 +36,25 @@ use crate::quoting::{Quoted, Route};
 pub(super) async fn quote(
     State(app): State<App>,
     JsonBody(request): JsonBody<QuoteRequest>,
-) -> Result<Json<QuoteResponse>, ApiError> {
-    let route = route(&app, request)?;
-    Ok(Json(response(app.engine.quote(&route).await)))
+) -> Result<Response, ApiError> {
+    let (route, now) = (route(&app, request)?, Instant::now());
+    let question = route.identity();
+    if let Some(kept) = app.kept().get(&question, now) {
+        return Ok(json(kept));
+    }
+    let mut quoted = app.engine.quote(&route).await;
+    let keep = quoted.keep.take();
+    let answer = response(quoted);
+    let mut text = Vec::with_capacity(SPACE * (1 + answer.quotes.len()));
+    serde_json::to_writer(&mut text, &answer).map_err(ApiError::internal)?;
+    if let Some(keep) = keep {
+        app.kept().put(question, answer, keep);
+    }
+    Ok(json(text))
+}
+
+fn json(text: Vec<u8>) -> Response {
+    ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response()
 }
 
 /// As `POST /v1/quotes`, as server-sent events: `quote` for each quote better than those before,
@@ -50,6 +70,7 @@ pub(super) async fn quote(
 )]
 pub(super) async fn stream(
     State(app): State<App>,
+    Extension(place): Extension<Place>,
     JsonBody(request): JsonBody<QuoteRequest>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let route = route(&app, request)?;
@@ -59,20 +80,21 @@ pub(super) async fn stream(
         let better = |quote| drop(events.send(event("quote", &quote)));
         let quoted = app.engine.quote_as_they_come(&route, better).await;
         drop(events.send(event("done", &response(quoted))));
+        drop(place);
     };
     let quoting = futures::stream::once(quoting).filter_map(|()| None);
     let events = quoting.merge(UnboundedReceiverStream::new(received)).map(Ok);
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
 
-fn route(app: &App, request: QuoteRequest) -> Result<Route, ApiError> {
+fn route(app: &App, request: QuoteRequest) -> Result<Arc<Route>, ApiError> {
     if request.gasless && !app.gasless {
         return Err(ApiError::field(
             "gasless",
             "`gasless`: orders cannot be signed on this server",
         ));
     }
-    Ok(Route::new(request, &app.book)?)
+    Ok(Arc::new(Route::new(request, &app.book)?))
 }
 
 fn response(quoted: Quoted) -> QuoteResponse {

@@ -1,7 +1,9 @@
+use std::future::Future;
+
+use alloy::hex;
 use axum::{
     extract::Request,
     http::{HeaderName, HeaderValue},
-    middleware::Next,
     response::Response,
 };
 use tracing::Instrument;
@@ -28,13 +30,16 @@ impl RequestId {
 }
 
 /// Gives every request an id of ours (a caller's could be anything) and logs under it.
-pub(super) async fn name(request: Request, next: Next) -> Response {
+pub(super) async fn name<F: Future<Output = Response>>(
+    request: Request,
+    answer: impl FnOnce(Request) -> F,
+) -> Response {
     let id = RequestId::random();
     let span = tracing::info_span!(
         "request", id = id.0, method = %request.method(), path = request.uri().path()
     );
     let header = HeaderValue::from_str(&id.0).ok();
-    let mut response = CURRENT.scope(id, next.run(request)).instrument(span).await;
+    let mut response = CURRENT.scope(id, answer(request)).instrument(span).await;
     if let Some(header) = header {
         response.headers_mut().insert(HEADER, header);
     }

@@ -4,31 +4,37 @@ use api::{aggregator::UnavailableReason, solver::Problem};
 use serde::{Serialize, de::DeserializeOwned};
 use url::Url;
 
-use super::Decline;
+use super::{
+    Decline,
+    remote::{Fault, Remote},
+};
 
 /// Longest answer that is read: a dozen quotes fit many times over.
 const MAX_ANSWER: usize = 256 * 1024;
 
-/// A client whose connections are kept for the next question.
+/// A client for what is handed over now and then.
 pub(super) fn client() -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .pool_max_idle_per_host(512)
-        .build()
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()
 }
 
 /// Posts a question and reads the answer.
 pub(super) async fn post<T: DeserializeOwned>(
-    http: &reqwest::Client,
-    url: &Url,
+    remote: &Remote,
     question: &(impl Serialize + Sync),
 ) -> Result<T, Decline> {
-    let mut response = http.post(url.clone()).json(question).send().await.map_err(unreachable)?;
-    if !response.status().is_success() {
-        let message = format!("it answered {}", response.status());
-        return Err(Decline::new(UnavailableReason::Error, message));
+    let question = serde_json::to_vec(question).map_err(|error| {
+        Decline::new(UnavailableReason::Error, format!("the question cannot be written: {error}"))
+    })?;
+    let (status, body) = remote.post(question.into(), MAX_ANSWER).await.map_err(|fault| {
+        let reason = match fault {
+            Fault::TooLong(_) => UnavailableReason::Rejected,
+            Fault::Connect(_) | Fault::Http(_) => UnavailableReason::Error,
+        };
+        Decline::new(reason, format!("it cannot be asked: {fault}"))
+    })?;
+    if !status.is_success() {
+        return Err(Decline::new(UnavailableReason::Error, format!("it answered {status}")));
     }
-    let body = read(&mut response).await?;
     serde_json::from_slice(&body).map_err(|error| {
         Decline::new(UnavailableReason::Rejected, format!("its answer is malformed: {error}"))
     })

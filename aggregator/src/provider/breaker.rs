@@ -1,11 +1,14 @@
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use parking_lot::Mutex;
 
 /// Stops asking a provider that keeps failing, and tries it again with one request now and then.
 ///
-/// A hanging provider counts: an attempt that is dropped before it reports (the request's deadline
-/// passed) is a failure.
+/// A hanging provider counts: an attempt that is dropped without a report after its time is over is
+/// a failure. Dropped before, it says nothing: the one who asked has gone.
 #[derive(Debug)]
 pub struct Breaker {
     config: BreakerConfig,
@@ -42,11 +45,13 @@ enum State {
     },
 }
 
-/// Leave to ask a provider once. Report how it went, or drop it: that is a failure.
+/// Leave to ask a provider once. Report how it went; dropped after its time was over, it counts as
+/// a failure.
 #[derive(Debug)]
-#[must_use = "dropping an attempt counts as a failure"]
-pub struct Attempt<'a> {
-    breaker: &'a Breaker,
+#[must_use = "an attempt that is not reported may count as a failure"]
+pub struct Attempt {
+    breaker: Arc<Breaker>,
+    until: Instant,
     reported: bool,
 }
 
@@ -56,8 +61,8 @@ impl Breaker {
         Self { config, state: Mutex::new(State::Closed { failures: 0 }) }
     }
 
-    /// Leave to ask now, or how long until the next try.
-    pub fn attempt(&self, now: Instant) -> Result<Attempt<'_>, Duration> {
+    /// Leave to ask now for an answer by `until`, or how long until the next try.
+    pub fn attempt(self: &Arc<Self>, now: Instant, until: Instant) -> Result<Attempt, Duration> {
         let mut state = self.state.lock();
         match *state {
             State::Closed { .. } => {}
@@ -71,12 +76,22 @@ impl Breaker {
                 return Err((since + self.config.open_for).saturating_duration_since(now));
             }
         }
-        Ok(Attempt { breaker: self, reported: false })
+        drop(state);
+        Ok(Attempt { breaker: Arc::clone(self), until, reported: false })
     }
 
     /// Whether requests go through as usual.
     pub fn is_closed(&self) -> bool {
         matches!(*self.state.lock(), State::Closed { .. })
+    }
+
+    /// A question was taken back before its time was over: says nothing about the provider, but a
+    /// probe that is taken back leaves the breaker open.
+    fn withdrawn(&self, now: Instant) {
+        let mut state = self.state.lock();
+        if matches!(*state, State::Probing { .. }) {
+            *state = State::Open { until: now };
+        }
     }
 
     fn record(&self, success: bool, now: Instant) {
@@ -91,29 +106,33 @@ impl Breaker {
     }
 }
 
-impl Attempt<'_> {
+impl Attempt {
     /// The provider answered, be it with a quote or with a reason for none.
     pub fn succeeded(mut self) {
         self.reported = true;
         self.breaker.record(true, Instant::now());
     }
 
-    /// The question was taken back before its time was over: says nothing about the provider, but
-    /// a probe that is taken back leaves the breaker open.
-    pub fn withdrawn(mut self) {
-        let mut state = self.breaker.state.lock();
-        if matches!(*state, State::Probing { .. }) {
-            *state = State::Open { until: Instant::now() };
-        }
-        drop(state);
+    /// The provider was not asked after all.
+    pub fn unused(mut self) {
         self.reported = true;
+        self.breaker.withdrawn(Instant::now());
+    }
+
+    /// The provider failed.
+    pub fn failed(mut self) {
+        self.reported = true;
+        self.breaker.record(false, Instant::now());
     }
 }
 
-impl Drop for Attempt<'_> {
+impl Drop for Attempt {
     fn drop(&mut self) {
-        if !self.reported {
-            self.breaker.record(false, Instant::now());
+        let now = Instant::now();
+        match (self.reported, now >= self.until) {
+            (true, _) => {}
+            (false, true) => self.breaker.record(false, now),
+            (false, false) => self.breaker.withdrawn(now),
         }
     }
 }
@@ -124,58 +143,76 @@ mod tests {
 
     const CONFIG: BreakerConfig = BreakerConfig { failures: 3, open_for: Duration::from_secs(60) };
 
-    fn fail(breaker: &Breaker, times: u32) {
+    fn breaker() -> Arc<Breaker> {
+        Arc::new(Breaker::new(CONFIG))
+    }
+
+    /// An attempt with time left.
+    fn attempt(breaker: &Arc<Breaker>, now: Instant) -> Result<Attempt, Duration> {
+        breaker.attempt(now, now + CONFIG.open_for)
+    }
+
+    fn fail(breaker: &Arc<Breaker>, times: u32) {
         for _ in 0..times {
-            drop(breaker.attempt(Instant::now()).unwrap());
+            attempt(breaker, Instant::now()).unwrap().failed();
         }
     }
 
     #[test]
     fn it_opens_after_failures_in_a_row_and_a_success_starts_over() {
-        let breaker = Breaker::new(CONFIG);
+        let breaker = breaker();
         fail(&breaker, 2);
-        breaker.attempt(Instant::now()).unwrap().succeeded();
+        attempt(&breaker, Instant::now()).unwrap().succeeded();
         fail(&breaker, 2);
         assert!(breaker.is_closed());
         fail(&breaker, 1);
-        assert!(breaker.attempt(Instant::now()).is_err());
+        assert!(attempt(&breaker, Instant::now()).is_err());
     }
 
     #[test]
     fn one_probe_decides() {
-        let breaker = Breaker::new(CONFIG);
+        let breaker = breaker();
         fail(&breaker, 3);
         let later = Instant::now() + CONFIG.open_for;
-        let probe = breaker.attempt(later).unwrap();
-        assert!(breaker.attempt(later).is_err(), "one at a time");
+        let probe = attempt(&breaker, later).unwrap();
+        assert!(attempt(&breaker, later).is_err(), "one at a time");
         probe.succeeded();
         assert!(breaker.is_closed());
 
         fail(&breaker, 3);
-        drop(breaker.attempt(Instant::now() + CONFIG.open_for).unwrap());
-        assert!(breaker.attempt(Instant::now()).is_err(), "a failed probe opens it again");
+        attempt(&breaker, Instant::now() + CONFIG.open_for).unwrap().failed();
+        assert!(attempt(&breaker, Instant::now()).is_err(), "a failed probe opens it again");
+    }
+
+    #[test]
+    fn hanging_until_the_end_is_a_failure() {
+        let (breaker, now) = (breaker(), Instant::now());
+        for _ in 0..3 {
+            drop(breaker.attempt(now, now).unwrap());
+        }
+        assert!(!breaker.is_closed());
     }
 
     #[test]
     fn a_question_taken_back_counts_neither_way() {
-        let breaker = Breaker::new(CONFIG);
+        let breaker = breaker();
         for _ in 0..9 {
-            breaker.attempt(Instant::now()).unwrap().withdrawn();
+            drop(attempt(&breaker, Instant::now()).unwrap());
         }
         assert!(breaker.is_closed());
         fail(&breaker, 3);
-        breaker.attempt(Instant::now() + CONFIG.open_for).unwrap().withdrawn();
+        drop(attempt(&breaker, Instant::now() + CONFIG.open_for).unwrap());
         assert!(!breaker.is_closed());
-        breaker.attempt(Instant::now()).unwrap().succeeded();
+        attempt(&breaker, Instant::now()).unwrap().succeeded();
         assert!(breaker.is_closed());
     }
 
     #[test]
     fn a_lost_probe_does_not_block_for_ever() {
-        let breaker = Breaker::new(CONFIG);
+        let breaker = breaker();
         fail(&breaker, 3);
         let later = Instant::now() + CONFIG.open_for;
-        std::mem::forget(breaker.attempt(later).unwrap());
-        assert!(breaker.attempt(later + CONFIG.open_for).is_ok());
+        std::mem::forget(attempt(&breaker, later).unwrap());
+        assert!(attempt(&breaker, later + CONFIG.open_for).is_ok());
     }
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Decline, Offer, Plan, Provider, answer};
+use super::{Decline, Offer, Plan, Provider, RemoteError, answer, remote::Remote};
 use crate::quoting::Route;
 
 /// A provider that answers over HTTP in the plainest form there is: one request, one list of
@@ -20,8 +20,8 @@ use crate::quoting::Route;
 #[derive(Debug)]
 pub struct HttpQuotes {
     name: String,
-    url: Url,
-    http: reqwest::Client,
+    trust: String,
+    remote: Remote,
 }
 
 /// What the provider is asked.
@@ -85,9 +85,11 @@ impl HttpQuotes {
     /// A provider of this name at this URL.
     ///
     /// # Errors
-    /// The HTTP client cannot be built.
-    pub fn new(name: impl Into<String>, url: Url) -> Result<Self, reqwest::Error> {
-        Ok(Self { name: name.into(), url, http: answer::client()? })
+    /// [`RemoteError`].
+    pub fn new(name: impl Into<String>, url: &Url) -> Result<Self, RemoteError> {
+        let name = name.into();
+        let trust = format!("The provider {name} and its contracts.");
+        Ok(Self { name, trust, remote: Remote::new(url)? })
     }
 
     fn offer(&self, offer: HttpOffer) -> Offer {
@@ -101,7 +103,7 @@ impl HttpQuotes {
                 tier: None,
                 validators: None,
                 threshold: None,
-                trust: format!("The provider {} and its contracts.", self.name),
+                trust: self.trust.clone(),
             },
             liquidity: offer.liquidity.map(|amount| amount.0),
             expires_at: offer.expires_at,
@@ -139,7 +141,7 @@ impl Provider for HttpQuotes {
             recipient: route.recipient,
             slippage_bps: route.slippage_bps,
         };
-        let answer: Offers = answer::post(&self.http, &self.url, &ask).await?;
+        let answer: Offers = answer::post(&self.remote, &ask).await?;
         if answer.offers.is_empty() {
             let minimum = answer.minimum.map(|minimum| minimum.0);
             return Err(match minimum {
@@ -147,6 +149,7 @@ impl Provider for HttpQuotes {
                     reason: UnavailableReason::AmountTooLow,
                     message: format!("it moves no less than {minimum}"),
                     minimum: Some(minimum),
+                    maximum: None,
                 },
                 None => Decline::new(UnavailableReason::NoRoute, "it has no offer"),
             });

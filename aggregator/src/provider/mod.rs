@@ -5,6 +5,7 @@ mod answer;
 mod breaker;
 mod http_quotes;
 mod registry;
+mod remote;
 mod solver_network;
 
 use std::{fmt::Debug, time::Duration};
@@ -16,7 +17,8 @@ use protocol::intent::Intent;
 
 pub use breaker::{Attempt, Breaker, BreakerConfig};
 pub use http_quotes::{Ask, HttpOffer, HttpQuotes, Offers};
-pub use registry::{DuplicateProvider, Entry, Providers};
+pub use registry::{Asking, DuplicateProvider, Entry, Providers};
+pub use remote::RemoteError;
 pub use solver_network::{SolverEndpoint, SolverNetwork, SolverNetworkError};
 
 use crate::quoting::{Route, SignedOrder};
@@ -100,14 +102,16 @@ pub struct Decline {
     pub reason: UnavailableReason,
     /// For people.
     pub message: String,
-    /// The least the provider moves, when the amount was too low.
+    /// The least that can be moved, when the amount was too low.
     pub minimum: Option<U256>,
+    /// The most that can be moved, when the amount was above a limit of the route.
+    pub maximum: Option<U256>,
 }
 
 impl Decline {
     /// A refusal without a minimum.
     pub fn new(reason: UnavailableReason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), minimum: None }
+        Self { reason, message: message.into(), minimum: None, maximum: None }
     }
 
     /// Whether it says that the provider is broken rather than unwilling.
@@ -120,6 +124,7 @@ impl Decline {
             | UnavailableReason::AmountTooLow
             | UnavailableReason::AmountTooHigh
             | UnavailableReason::CircuitOpen
+            | UnavailableReason::Busy
             | UnavailableReason::Filtered => false,
         }
     }

@@ -1,17 +1,37 @@
 use std::{
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
-use api::aggregator::{CachedPart, UnavailableReason};
+use api::aggregator::{Cached, CachedPart, UnavailableReason};
+use metrics::{Counter, Histogram};
+use tokio::sync::Semaphore;
 
-use super::{Breaker, BreakerConfig, Decline, Offer, Provider};
+use super::{Attempt, Breaker, BreakerConfig, Decline, Offer, Provider};
 use crate::{cache::Cache, quoting::Route};
 
 /// The providers that can be asked, each behind its breaker.
 #[derive(Clone, Debug)]
 pub struct Providers {
-    entries: Arc<[Entry]>,
+    entries: Arc<[Arc<Entry>]>,
+}
+
+/// How providers are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asking {
+    /// When one is left alone.
+    pub breaker: BreakerConfig,
+    /// Questions to one provider at once; more wait their turn until their deadline.
+    pub at_once: usize,
+    /// How long offers are kept.
+    pub keep: Duration,
+}
+
+impl Default for Asking {
+    /// As many questions at once as the server works on requests.
+    fn default() -> Self {
+        Self { breaker: BreakerConfig::default(), at_once: 1_024, keep: Duration::ZERO }
+    }
 }
 
 /// One provider and its breaker.
@@ -20,9 +40,19 @@ pub struct Entry {
     /// Who is asked.
     pub provider: Arc<dyn Provider>,
     /// Whether it is asked now.
-    pub breaker: Breaker,
+    pub breaker: Arc<Breaker>,
+    /// Places for questions to it.
+    places: Semaphore,
     /// Offers that may be given out again, by fingerprint of the route.
     offers: Cache<[u8; 32], Vec<Offer>>,
+    meters: OnceLock<[Meter; 3]>,
+}
+
+/// What is counted of one kind of outcome.
+#[derive(Debug)]
+struct Meter {
+    answers: Counter,
+    seconds: Histogram,
 }
 
 /// Two providers have one name.
@@ -40,25 +70,33 @@ impl Providers {
     /// [`DuplicateProvider`]: answers and reputations go by name.
     pub fn new(
         providers: Vec<Arc<dyn Provider>>,
-        breaker: BreakerConfig,
-        keep_offers: Duration,
+        asking: Asking,
     ) -> Result<Self, DuplicateProvider> {
         for (index, provider) in providers.iter().enumerate() {
             if providers.iter().take(index).any(|earlier| earlier.name() == provider.name()) {
                 return Err(DuplicateProvider { name: provider.name().to_owned() });
             }
         }
-        let entry = |provider| Entry {
-            provider,
-            breaker: Breaker::new(breaker),
-            offers: Cache::new(CachedPart::Offer, keep_offers),
+        let entry = |provider| {
+            Arc::new(Entry {
+                provider,
+                breaker: Arc::new(Breaker::new(asking.breaker)),
+                places: Semaphore::new(asking.at_once),
+                offers: Cache::new(CachedPart::Offer, asking.keep),
+                meters: OnceLock::new(),
+            })
         };
         Ok(Self { entries: providers.into_iter().map(entry).collect() })
     }
 
     /// Every provider.
-    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Entry>> {
         self.entries.iter()
+    }
+
+    /// The provider in this place of the order.
+    pub(crate) fn get(&self, index: usize) -> Option<&Arc<Entry>> {
+        self.entries.get(index)
     }
 }
 
@@ -86,17 +124,74 @@ impl Entry {
 
     /// Keeps offers that were asked at `now`, when they may be.
     pub(crate) fn keep(&self, route: [u8; 32], offers: &[Offer], now: Instant) {
-        if self.provider.may_be_kept() {
+        if self.may_keep() {
             self.offers.put(route, offers.to_vec(), now);
         }
     }
 
-    /// Leave to ask now.
-    pub(crate) fn attempt(&self) -> Result<super::Attempt<'_>, Decline> {
-        self.breaker.attempt(Instant::now()).map_err(|wait| {
+    /// The age of offers that were just asked, when they may be given out again.
+    pub(crate) fn fresh(&self) -> Option<Cached> {
+        self.may_keep().then(|| self.offers.fresh())
+    }
+
+    fn may_keep(&self) -> bool {
+        !self.offers.lifetime().is_zero() && self.provider.may_be_kept()
+    }
+
+    /// Leave to ask now, for an answer by `until`.
+    pub(crate) fn attempt(&self, now: Instant, until: Instant) -> Result<Attempt, Decline> {
+        self.breaker.attempt(now, until).map_err(|wait| {
             let message =
                 format!("it failed too often and is asked again in {} ms", wait.as_millis());
             Decline::new(UnavailableReason::CircuitOpen, message)
         })
+    }
+
+    /// Asks, in its turn, and reports how it went.
+    pub(crate) async fn ask(
+        &self,
+        route: &Route,
+        attempt: Attempt,
+        until: Instant,
+    ) -> Result<Vec<Offer>, Decline> {
+        let Ok(place) = tokio::time::timeout_at(until.into(), self.places.acquire()).await else {
+            // It was not asked: the breaker is told nothing, or that a probe is still due.
+            attempt.unused();
+            let message = "all places for questions to it were taken until the deadline";
+            return Err(Decline::new(UnavailableReason::Busy, message));
+        };
+        let budget = until.saturating_duration_since(Instant::now());
+        let outcome = self.provider.offers(route, budget).await;
+        drop(place);
+        if outcome.as_ref().is_err_and(Decline::is_failure) {
+            attempt.failed();
+        } else {
+            attempt.succeeded();
+        }
+        outcome
+    }
+
+    /// Counts an answer.
+    pub(crate) fn observe(&self, outcome: &Result<Vec<Offer>, Decline>, elapsed: Duration) {
+        let [offers, failures, declines] = self.meters.get_or_init(|| {
+            ["offer", "failure", "decline"].map(|outcome| Meter::new(self.provider.name(), outcome))
+        });
+        let meter = match outcome {
+            Ok(_) => offers,
+            Err(decline) if decline.is_failure() => failures,
+            Err(_) => declines,
+        };
+        meter.answers.increment(1);
+        meter.seconds.record(elapsed.as_secs_f64());
+    }
+}
+
+impl Meter {
+    fn new(provider: &str, outcome: &'static str) -> Self {
+        let labels = [("provider", provider.to_owned()), ("outcome", outcome.into())];
+        Self {
+            answers: metrics::counter!("metalayer_aggregator_provider_answers_total", &labels),
+            seconds: metrics::histogram!("metalayer_aggregator_provider_seconds", &labels),
+        }
     }
 }

@@ -22,7 +22,9 @@ use protocol::{
 };
 use url::Url;
 
-use super::{Breaker, BreakerConfig, Decline, Offer, Plan, Provider, answer};
+use super::{
+    Breaker, BreakerConfig, Decline, Offer, Plan, Provider, RemoteError, answer, remote::Remote,
+};
 use crate::quoting::{Route, SignedOrder};
 
 /// How long a solver may take to look at a signed order: it simulates its opening.
@@ -51,7 +53,7 @@ pub struct SolverEndpoint {
 #[derive(Debug)]
 struct Solver {
     name: String,
-    quotes: Url,
+    quotes: Remote,
     intents: Url,
     breaker: Arc<Breaker>,
 }
@@ -70,6 +72,9 @@ pub enum SolverNetworkError {
     /// No HTTP client.
     #[error("no HTTP client: {0}")]
     Http(#[from] reqwest::Error),
+    /// It cannot be asked.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
 }
 
 impl SolverNetwork {
@@ -99,7 +104,7 @@ impl SolverNetwork {
                         .extend(["v1", path]);
                     Ok::<_, SolverNetworkError>(below)
                 };
-                let (quotes, intents) = (below("quotes")?, below("intents")?);
+                let (quotes, intents) = (Remote::new(&below("quotes")?)?, below("intents")?);
                 let breaker = Arc::new(Breaker::new(breaker));
                 Ok(Solver { name, quotes, intents, breaker })
             })
@@ -115,14 +120,17 @@ impl SolverNetwork {
         request: &QuoteRequest,
         budget: Duration,
     ) -> Result<QuoteResponse, Decline> {
-        let attempt = solver.breaker.attempt(Instant::now()).map_err(|_| {
+        let now = Instant::now();
+        let attempt = solver.breaker.attempt(now, now + budget).map_err(|_| {
             Decline::new(UnavailableReason::CircuitOpen, "it failed too often lately")
         })?;
-        let asking = answer::post(&self.http, &solver.quotes, request);
-        let late = |_| Decline::new(UnavailableReason::Timeout, "no answer in time");
-        let answer = tokio::time::timeout(budget, asking).await.map_err(late)?;
+        let asking = answer::post(&solver.quotes, request);
+        let late = |_| Err(Decline::new(UnavailableReason::Timeout, "no answer in time"));
+        let answer = tokio::time::timeout(budget, asking).await.unwrap_or_else(late);
         if answer.is_ok() {
             attempt.succeeded();
+        } else {
+            attempt.failed();
         }
         answer
     }
@@ -162,6 +170,9 @@ impl SolverNetwork {
         );
         if expected != given {
             return Err(refused("its quote is for another route or deployment"));
+        }
+        if quote.gasless != route.gasless {
+            return Err(refused("its quote prices another way of opening"));
         }
         if route.security.is_some_and(|wanted| wanted != quote.security) {
             return Err(refused("its quote is for another security tier"));
@@ -267,10 +278,11 @@ fn decline(none: NoQuote) -> Decline {
         NoQuoteReason::NoRoute => UnavailableReason::NoRoute,
         NoQuoteReason::AmountTooLow => UnavailableReason::AmountTooLow,
         NoQuoteReason::AmountTooHigh => UnavailableReason::AmountTooHigh,
-        NoQuoteReason::Unavailable => UnavailableReason::Error,
+        NoQuoteReason::Unavailable => UnavailableReason::Busy,
         NoQuoteReason::CallsFail => UnavailableReason::Rejected,
     };
-    Decline { reason, message: none.message, minimum: none.minimum.map(|minimum| minimum.0) }
+    let minimum = none.minimum.map(|minimum| minimum.0);
+    Decline { reason, message: none.message, minimum, maximum: None }
 }
 
 /// The decline that helps the user most: one that a changed request can lift, then a plain no,
@@ -283,7 +295,7 @@ fn most_telling(declines: Vec<Decline>) -> Decline {
         UnavailableReason::NoRoute => 3,
         UnavailableReason::Timeout => 4,
         UnavailableReason::Error => 5,
-        UnavailableReason::CircuitOpen | UnavailableReason::Filtered => 6,
+        UnavailableReason::CircuitOpen | UnavailableReason::Busy | UnavailableReason::Filtered => 6,
     };
     declines
         .into_iter()
@@ -311,7 +323,7 @@ fn quote_request(route: &Route) -> QuoteRequest {
         amount: route.amount,
         recipient: Some(route.recipient),
         calls: route.calls.clone(),
-        gasless: false,
+        gasless: route.gasless,
         security: route.security,
     }
 }

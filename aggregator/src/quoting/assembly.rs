@@ -2,11 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::{
     primitives::{Address, B256, U256},
-    rpc::types::TransactionRequest,
     sol_types::SolCall,
 };
 use api::aggregator::{Check, SignatureStep, Simulation, Step, TransactionStep};
-use chain::ChainClient;
 use protocol::{
     abi::{erc20, intent_source},
     ids::ChainId,
@@ -17,9 +15,6 @@ use super::{
     signing::{gasless_order, typed_data},
 };
 use crate::provider::{Offer, Plan};
-
-/// Extra gas on top of an estimate, in percent: state moves between the quote and the transaction.
-const GAS_MARGIN_PERCENT: u64 = 20;
 
 /// Turns offers into steps that a wallet can run without knowing the provider.
 #[derive(Clone, Debug, Default)]
@@ -173,7 +168,7 @@ impl Assembly {
             Step::Transaction(TransactionStep {
                 id: id.into(),
                 description: format!(
-                    "Let {spender} take {amount} of the smallest unit of {}",
+                    "Let {spender:#x} take {amount} of the smallest unit of {}",
                     token.symbol
                 ),
                 chain_id: route.origin.0,
@@ -192,44 +187,6 @@ impl Assembly {
     }
 }
 
-/// Runs the steps on the latest block as the account would, as far as one can before the earlier
-/// ones are mined, and writes into each what came out.
-pub(super) async fn simulate(
-    client: &ChainClient,
-    account: Account,
-    offer: &Offer,
-    steps: &mut [Step],
-) {
-    let mut earlier = false;
-    for step in steps {
-        let Step::Transaction(step) = step else { continue };
-        (step.gas_limit, step.simulation) = if earlier {
-            (None, not_simulated("it needs the steps before it"))
-        } else if account.balance < offer.amount_in {
-            let (held, needed) = (account.balance, offer.amount_in);
-            let reason = format!("the sender holds {held}, {needed} are needed");
-            (None, Simulation::Failed { reason })
-        } else {
-            let request = TransactionRequest::default()
-                .from(account.address)
-                .to(step.to)
-                .value(step.value.0)
-                .input(step.data.clone().into());
-            match client.estimate(&request).await {
-                Ok(gas) => {
-                    let limit = gas.saturating_add(gas / 100 * GAS_MARGIN_PERCENT);
-                    (Some(limit), Simulation::Succeeded)
-                }
-                Err(error) if error.revert().is_some() => {
-                    (None, Simulation::Failed { reason: error.to_string() })
-                }
-                Err(error) => (None, not_simulated(format!("the chain did not answer: {error}"))),
-            }
-        };
-        earlier = true;
-    }
-}
-
-fn not_simulated(reason: impl Into<String>) -> Simulation {
+pub(super) fn not_simulated(reason: impl Into<String>) -> Simulation {
     Simulation::Skipped { reason: reason.into() }
 }

@@ -5,8 +5,8 @@ use std::{
 };
 
 use api::aggregator::{
-    Leg, Liquidity, ProviderLimits, Quote, Score, TimeBasis, TimeEstimate, Unavailable,
-    UnavailableReason,
+    Cached, Leg, Liquidity, ProviderLimits, Quote, RouteLimit, Score, Simulation, Step, TimeBasis,
+    TimeEstimate, Unavailable, UnavailableReason,
 };
 use chain::ChainClient;
 use futures::future;
@@ -14,16 +14,18 @@ use protocol::ids::ChainId;
 use service::clock::Clock;
 
 use super::{
-    Account, Assembly, Candidate, Patience, QuoteIds, Route, Sanity, ask, assembly,
+    Account, Assembly, Candidate, Keep, Patience, QuoteIds, Route, RouteLimits, Sanity,
+    Simulations, ask,
     fan_out::Answer,
     fees,
     origin::{Known, Origins},
     score, security_strength,
+    simulation::simulate,
 };
 use crate::{
     book::TokenBook,
     cache::Lifetimes,
-    provider::{Decline, Offer, Providers},
+    provider::{Decline, Entry, Offer, Providers},
     reputation::{Outcomes, Reputations},
 };
 
@@ -45,8 +47,12 @@ pub struct EngineConfig {
     pub patience: Patience,
     /// What an offer must satisfy.
     pub sanity: Sanity,
+    /// What may be moved on which routes.
+    pub route_limits: RouteLimits,
     /// How offers become steps.
     pub assembly: Assembly,
+    /// How many steps are simulated at once.
+    pub simulations: Simulations,
     /// How long answers are kept. Offers are kept by [`Providers`].
     pub lifetimes: Lifetimes,
     /// What gas is worth.
@@ -62,12 +68,21 @@ pub struct Quoted {
     pub unavailable: Vec<Unavailable>,
     /// How long it took.
     pub elapsed: Duration,
+    /// How long the whole of it may be given again; `None` when a part of it may not.
+    pub keep: Option<Keep>,
 }
 
+/// An offer that passed every check.
 struct Checked {
-    provider: String,
+    entry: Arc<Entry>,
     offer: Offer,
     outcomes: Outcomes,
+}
+
+/// A quote, and everything in it that will be out of date one day.
+struct Finished {
+    quote: Quote,
+    parts: Option<Vec<Cached>>,
 }
 
 impl Engine {
@@ -80,7 +95,7 @@ impl Engine {
         ids: QuoteIds,
         clock: Clock,
     ) -> Self {
-        let origins = Origins::new(clients, config.lifetimes);
+        let origins = Origins::new(clients, config.lifetimes, config.simulations);
         Self { config, providers, reputations, origins, ids, clock }
     }
 
@@ -105,33 +120,71 @@ impl Engine {
 
     /// The chain with this id.
     pub fn client(&self, chain: ChainId) -> Option<&ChainClient> {
-        self.origins.client(chain)
+        self.origins.get(chain).map(|origin| &origin.client)
+    }
+
+    /// What may be moved on which routes.
+    pub fn route_limits(&self) -> impl Iterator<Item = &RouteLimit> {
+        self.config.route_limits.iter()
     }
 
     /// Asks, checks, ranks, assembles and simulates.
-    pub async fn quote(&self, route: &Route) -> Quoted {
+    pub async fn quote(&self, route: &Arc<Route>) -> Quoted {
         self.quote_each(route, None::<fn(Quote)>).await
     }
 
     /// As [`Self::quote`], and gives each quote that is better than all before it to `better` as it
     /// arrives. These are not simulated.
-    pub async fn quote_as_they_come(&self, route: &Route, better: impl FnMut(Quote)) -> Quoted {
+    pub async fn quote_as_they_come(
+        &self,
+        route: &Arc<Route>,
+        better: impl FnMut(Quote),
+    ) -> Quoted {
         self.quote_each(route, Some(better)).await
     }
 
-    async fn quote_each(&self, route: &Route, mut better: Option<impl FnMut(Quote)>) -> Quoted {
+    async fn quote_each(
+        &self,
+        route: &Arc<Route>,
+        mut better: Option<impl FnMut(Quote)>,
+    ) -> Quoted {
         let (start, mut best) = (Instant::now(), None);
+        let amount = route.exact_input();
+        if let Some(Err(decline)) = amount.map(|it| self.config.route_limits.check(route, it)) {
+            return self.outside(route, &decline);
+        }
         let heard = |answer: &Answer| {
-            observe(answer);
+            answer.entry.observe(&answer.outcome, answer.elapsed);
             if let Some(better) = &mut better {
                 self.better(route, answer, &mut best).into_iter().for_each(better);
             }
         };
         let answers = ask(&self.providers, route, self.config.patience, heard).await;
+        let all = answers.iter().all(|answer| answer.outcome.is_ok() || !answer.concerned);
         let (offers, unavailable) = self.check(route, answers);
-        let ranked = self.rank(route, &offers);
-        let quotes = self.finish(route, ranked).await;
-        Quoted { quotes, unavailable, elapsed: start.elapsed() }
+        let finished = self.finish(route, self.rank(route, offers)).await;
+        let now = self.clock.unix();
+        let mut parts = all.then(|| Vec::with_capacity(finished.len()));
+        let mut quotes = Vec::with_capacity(finished.len());
+        for Finished { quote, parts: of_quote } in finished {
+            parts = parts.zip(of_quote).map(|(mut parts, of_quote)| {
+                parts.push(of_quote);
+                parts
+            });
+            quotes.push(quote);
+        }
+        let keep = parts.and_then(|parts| Keep::of(&quotes, parts, now));
+        Quoted { quotes, unavailable, elapsed: start.elapsed(), keep }
+    }
+
+    /// The answer when the request breaks a limit of the route: nobody is asked.
+    fn outside(&self, route: &Route, decline: &Decline) -> Quoted {
+        let unavailable = self.providers.iter().map(|entry| {
+            let decline = entry.unasked(route).unwrap_or_else(|| decline.clone());
+            unavailable_because(entry, decline)
+        });
+        let unavailable = unavailable.collect();
+        Quoted { quotes: Vec::new(), unavailable, elapsed: Duration::ZERO, keep: None }
     }
 
     /// The quotes of an answer that are better than the best so far.
@@ -140,53 +193,62 @@ impl Engine {
         let mut quotes = Vec::new();
         for offer in offers {
             let net = net_output(route, offer);
-            let sane = self.config.sanity.check(&answer.provider, route, offer, now).is_ok();
+            let sane = self.refusal(answer.provider(), route, offer, now).is_none();
             if sane && best.is_none_or(|best| net > best) {
                 *best = Some(net);
-                let offered = [self.checked(&answer.provider, offer.clone(), now)];
-                let ranked = self.rank(route, &offered).into_iter();
-                quotes.extend(ranked.filter_map(|quote| self.bind(quote, route, None)));
+                let offered = vec![self.checked(&answer.entry, offer.clone(), now)];
+                let ranked = self.rank(route, offered).into_iter();
+                quotes.extend(
+                    ranked.filter_map(|(checked, score)| self.bind(&checked, score, route, None)),
+                );
             }
         }
         quotes
     }
 
-    fn checked(&self, provider: &str, offer: Offer, now: u64) -> Checked {
-        let outcomes = self.reputations.of(provider, now);
-        Checked { provider: provider.to_owned(), offer, outcomes }
+    fn checked(&self, entry: &Arc<Entry>, offer: Offer, now: u64) -> Checked {
+        let outcomes = self.reputations.of(entry.provider.name(), now);
+        Checked { entry: Arc::clone(entry), offer, outcomes }
+    }
+
+    /// Why an offer is not shown, if it is not.
+    fn refusal(&self, provider: &str, route: &Route, offer: &Offer, now: u64) -> Option<Decline> {
+        let suspicion = match self.config.sanity.check(provider, route, offer, now) {
+            Ok(()) => return self.config.route_limits.check(route, offer.amount_in).err(),
+            Err(suspicion) => suspicion,
+        };
+        tracing::warn!(provider, %suspicion, "offer refused");
+        let label = provider.to_owned();
+        metrics::counter!("metalayer_aggregator_offers_refused_total", "provider" => label)
+            .increment(1);
+        Some(Decline::new(UnavailableReason::Rejected, suspicion.to_string()))
     }
 
     /// Splits answers into offers that pass every check and reasons for the rest.
     fn check(&self, route: &Route, answers: Vec<Answer>) -> (Vec<Checked>, Vec<Unavailable>) {
-        let (mut offers, mut unavailable) = (Vec::new(), Vec::new());
+        let (mut offers, mut unavailable) = (Vec::with_capacity(answers.len()), Vec::new());
         let now = self.clock.unix();
-        for Answer { provider, outcome, .. } in answers {
+        for Answer { entry, outcome, .. } in answers {
             let offered = match outcome {
                 Ok(offered) => offered,
                 Err(decline) => {
-                    unavailable.push(unavailable_because(provider, decline));
+                    unavailable.push(unavailable_because(&entry, decline));
                     continue;
                 }
             };
             let (mut refused, mut passed) = (None, false);
             for offer in offered {
-                match self.config.sanity.check(&provider, route, &offer, now) {
-                    Ok(()) => {
+                match self.refusal(entry.provider.name(), route, &offer, now) {
+                    None => {
                         passed = true;
-                        offers.push(self.checked(&provider, offer, now));
+                        offers.push(self.checked(&entry, offer, now));
                     }
-                    Err(suspicion) => {
-                        tracing::warn!(provider, %suspicion, "offer refused");
-                        metrics::counter!("metalayer_aggregator_offers_refused_total", "provider" => provider.clone())
-                            .increment(1);
-                        let message = suspicion.to_string();
-                        refused = Some(Decline::new(UnavailableReason::Rejected, message));
-                    }
+                    refusal => refused = refusal,
                 }
             }
             if !passed {
                 let none = || Decline::new(UnavailableReason::NoRoute, "it offers nothing");
-                unavailable.push(unavailable_because(provider, refused.unwrap_or_else(none)));
+                unavailable.push(unavailable_because(&entry, refused.unwrap_or_else(none)));
             }
         }
         (offers, unavailable)
@@ -194,7 +256,7 @@ impl Engine {
 
     /// Scores the offers and puts the best first. Equal totals keep the order of the registry, so
     /// that the same offers always give the same ranking.
-    fn rank<'a>(&self, route: &Route, offers: &'a [Checked]) -> Vec<(&'a Checked, Score)> {
+    fn rank(&self, route: &Route, offers: Vec<Checked>) -> Vec<(Checked, Score)> {
         let candidates: Vec<_> = offers
             .iter()
             .map(|checked| Candidate {
@@ -209,64 +271,80 @@ impl Engine {
             })
             .collect();
         let scores = score(&candidates, route.preference);
-        let mut ranked: Vec<_> = offers.iter().zip(scores).collect();
+        let mut ranked: Vec<_> = offers.into_iter().zip(scores).collect();
         ranked.sort_by(|(_, a), (_, b)| b.total.total_cmp(&a.total));
         ranked
     }
 
     /// Assembles and simulates in parallel, and binds each quote with its id.
-    async fn finish(&self, route: &Route, ranked: Vec<(&Checked, Score)>) -> Vec<Quote> {
+    async fn finish(&self, route: &Route, ranked: Vec<(Checked, Score)>) -> Vec<Finished> {
         if ranked.is_empty() {
             return Vec::new();
         }
         let gas_price = self.origins.gas_price(route.origin).await;
-        let finishing = ranked.into_iter().map(|ranked| async move {
-            let offer = &ranked.0.offer;
+        let finishing = ranked.into_iter().map(async |(checked, score)| {
+            let offer = &checked.offer;
             let account = match self.config.assembly.spender(route, offer) {
                 Some(spender) => self.origins.account(route, spender).await,
-                None => None,
+                None => Err("nothing is known of the origin".into()),
             };
-            let known = account.map(|(account, _)| account);
-            let mut quote = self.bind(ranked, route, known)?;
-            if let (Some(client), Some(known)) = (self.client(route.origin), known) {
-                assembly::simulate(client, known, offer, &mut quote.steps).await;
+            let known = account.as_ref().ok().map(|known| known.value);
+            let mut quote = self.bind(&checked, score, route, known)?;
+            match (&account, self.origins.get(route.origin)) {
+                (Ok(known), Some(origin)) => {
+                    simulate(origin, known.value, offer, &mut quote.steps).await;
+                }
+                (Err(reason), _) => not_simulated(&mut quote.steps, reason),
+                (Ok(_), None) => {}
             }
-            self.add_origin(&mut quote, route, offer, gas_price, account);
-            Some(quote)
+            let parts = self.add_origin(&mut quote, &checked, route, gas_price, account.ok());
+            Some(Finished { quote, parts })
         });
         future::join_all(finishing).await.into_iter().flatten().collect()
     }
 
-    /// Adds what only the origin chain knows, and how old that is.
+    /// Adds what only the origin chain knows, and how old that is. Returns all that the quote was
+    /// made from, fresh or not, unless a part of it must not be given again.
     fn add_origin(
         &self,
         quote: &mut Quote,
+        checked: &Checked,
         route: &Route,
-        offer: &Offer,
         gas_price: Option<Known<u128>>,
         account: Option<Known<Account>>,
-    ) {
-        quote.cached.extend(account.and_then(|(_, age)| age));
-        let gas = self.config.assembly.gas(route, offer, &quote.steps);
-        if let (Some(gas), Some((price, age))) = (gas, gas_price) {
-            let native = self.config.book.token(route.origin.0, Default::default());
-            quote.fees.push(fees::origin_gas(route.origin.0, native, gas, price));
-            quote.cached.extend(age);
+    ) -> Option<Vec<Cached>> {
+        let offer = checked.offer.cached.or_else(|| checked.entry.fresh());
+        let mut parts: Vec<_> = offer.into_iter().collect();
+        if let Some(account) = account {
+            quote.cached.extend(account.kept());
+            parts.push(account.age);
         }
+        let gas = self.config.assembly.gas(route, &checked.offer, &quote.steps);
+        if let (Some(gas), Some(price)) = (gas, gas_price) {
+            let native = self.config.book.token(route.origin.0, Default::default());
+            let native = native.map(Arc::as_ref);
+            quote.fees.push(fees::origin_gas(route.origin.0, native, gas, price.value));
+            quote.cached.extend(price.kept());
+            parts.push(price.age);
+        }
+        // Where the chain was to be asked and did not answer, it is asked again.
+        let unread = route.sender.is_some() && self.client(route.origin).is_some();
+        (offer.is_some() && (account.is_some() || !unread)).then_some(parts)
     }
 
     /// The quote of an offer: assembled, and bound with its id. `None` as [`Assembly::assemble`].
     fn bind(
         &self,
-        (checked, score): (&Checked, Score),
+        checked: &Checked,
+        score: Score,
         route: &Route,
         account: Option<Account>,
     ) -> Option<Quote> {
-        let Checked { provider, offer, .. } = checked;
+        let Checked { entry, offer, .. } = checked;
         let assembled = self.config.assembly.assemble(route, offer, account)?;
         let mut quote = Quote {
             id: String::new(),
-            provider: provider.clone(),
+            provider: entry.provider.name().to_owned(),
             solver: offer.solver.clone(),
             legs: vec![Leg {
                 origin_chain_id: route.origin.0,
@@ -319,23 +397,20 @@ fn net_output(route: &Route, offer: &Offer) -> f64 {
     }
 }
 
-fn unavailable_because(provider: String, decline: Decline) -> Unavailable {
+fn unavailable_because(entry: &Entry, decline: Decline) -> Unavailable {
     Unavailable {
-        provider,
+        provider: entry.provider.name().to_owned(),
         reason: decline.reason,
         message: decline.message,
         minimum: decline.minimum.map(Into::into),
+        maximum: decline.maximum.map(Into::into),
     }
 }
 
-fn observe(answer: &Answer) {
-    let outcome = match &answer.outcome {
-        Ok(_) => "offer",
-        Err(decline) if decline.is_failure() => "failure",
-        Err(_) => "decline",
-    };
-    let labels = [("provider", answer.provider.clone()), ("outcome", outcome.into())];
-    metrics::counter!("metalayer_aggregator_provider_answers_total", &labels).increment(1);
-    metrics::histogram!("metalayer_aggregator_provider_seconds", &labels)
-        .record(answer.elapsed.as_secs_f64());
+fn not_simulated(steps: &mut [Step], reason: &str) {
+    for step in steps {
+        if let Step::Transaction(step) = step {
+            step.simulation = Simulation::Skipped { reason: reason.to_owned() };
+        }
+    }
 }

@@ -1,13 +1,18 @@
 use std::{
     pin::pin,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use api::aggregator::UnavailableReason;
-use futures::{StreamExt, future, stream::FuturesUnordered};
+use futures::{
+    StreamExt,
+    future::{self, BoxFuture},
+    stream::FuturesUnordered,
+};
 
 use super::Route;
-use crate::provider::{Attempt, Decline, Entry, Offer, Providers};
+use crate::provider::{Decline, Entry, Offer, Providers};
 
 /// How long the aggregator waits for providers.
 ///
@@ -53,71 +58,79 @@ impl Patience {
 #[derive(Debug)]
 pub struct Answer {
     /// Who.
-    pub provider: String,
+    pub entry: Arc<Entry>,
     /// Its offers, or why there are none.
     pub outcome: Result<Vec<Offer>, Decline>,
+    /// Whether it was asked, or would have been but for what was kept: the answer depends on it.
+    pub concerned: bool,
     /// How long it took; zero for a provider that was not asked.
     pub elapsed: Duration,
 }
+
+impl Answer {
+    /// The provider's name.
+    pub fn provider(&self) -> &str {
+        self.entry.provider.name()
+    }
+}
+
+/// A question under way: whose it is, and what came of it.
+type Question = BoxFuture<'static, (usize, Result<Vec<Offer>, Decline>)>;
 
 /// Asks every provider at once. `heard` sees each answer as it arrives; the answers are returned
 /// in the order of the registry, one for every provider.
 pub async fn ask(
     providers: &Providers,
-    route: &Route,
+    route: &Arc<Route>,
     patience: Patience,
     mut heard: impl FnMut(&Answer),
 ) -> Vec<Answer> {
     let (start, fingerprint) = (Instant::now(), route.fingerprint());
-    let entries: Vec<&Entry> = providers.iter().collect();
-    let mut answers: Vec<Option<Answer>> = Vec::with_capacity(entries.len());
-    let mut attempts: Vec<Option<Attempt<'_>>> = Vec::with_capacity(entries.len());
-    let asking = FuturesUnordered::new();
-    for (index, entry) in entries.iter().enumerate() {
-        let known = match entry.unasked(route) {
-            Some(decline) => Some(Err(decline)),
-            None => entry.kept(&fingerprint, start).map(Ok),
-        };
-        let (attempt, outcome) = match known {
-            Some(outcome) => (None, Some(outcome)),
-            None => match entry.attempt() {
-                Ok(attempt) => {
-                    let offers = entry.provider.offers(route, patience.deadline);
-                    asking.push(async move { (index, offers.await) });
-                    (Some(attempt), None)
-                }
-                Err(decline) => (None, Some(Err(decline))),
-            },
-        };
-        let known = outcome.map(|outcome| answer(entry, outcome, Duration::ZERO));
-        if let Some(known) = &known {
-            heard(known);
-        }
-        attempts.push(attempt);
-        answers.push(known);
+    let deadline = start + patience.deadline;
+    let mut answers: Vec<Option<Answer>> = Vec::with_capacity(providers.iter().len());
+    let mut asking = FuturesUnordered::<Question>::new();
+    for (index, entry) in providers.iter().enumerate() {
+        let unasked = entry.unasked(route);
+        let concerned = unasked.is_none();
+        let known = unasked.map(Err).or_else(|| entry.kept(&fingerprint, start).map(Ok));
+        let known = known.or_else(|| match entry.attempt(start, deadline) {
+            Ok(attempt) => {
+                let (entry, route) = (Arc::clone(entry), Arc::clone(route));
+                asking.push(Box::pin(async move {
+                    (index, entry.ask(&route, attempt, deadline).await)
+                }));
+                None
+            }
+            Err(decline) => Some(Err(decline)),
+        });
+        answers.push(known.map(|outcome| {
+            let entry = Arc::clone(entry);
+            let answer = Answer { entry, outcome, concerned, elapsed: Duration::ZERO };
+            heard(&answer);
+            answer
+        }));
     }
 
-    let mut asking = pin!(asking);
     let mut offering = answers.iter().flatten().filter(|answer| answer.outcome.is_ok()).count();
+    let mut patient = start + patience.enough_at(offering).unwrap_or(patience.deadline);
+    let mut wait = pin!(tokio::time::sleep_until(patient.into()));
     loop {
-        let until = patience.enough_at(offering).unwrap_or(patience.deadline);
-        let wait = tokio::time::sleep_until((start + until).into());
-        let (index, outcome) = match future::select(asking.next(), pin!(wait)).await {
+        let (index, outcome) = match future::select(asking.next(), wait.as_mut()).await {
             future::Either::Left((Some(answered), _)) => answered,
             // Everybody has answered, or the patience is over.
             future::Either::Left((None, _)) | future::Either::Right(_) => break,
         };
-        let Some(entry) = entries.get(index) else { break };
-        if let Some(attempt) = attempts.get_mut(index).and_then(Option::take)
-            && !outcome.as_ref().is_err_and(Decline::is_failure)
-        {
-            attempt.succeeded();
-        }
+        let Some(entry) = providers.get(index).cloned() else { break };
         if let Ok(offers) = &outcome {
             offering += 1;
             entry.keep(fingerprint, offers, start);
+            let until = start + patience.enough_at(offering).unwrap_or(patience.deadline);
+            if until != patient {
+                patient = until;
+                wait.as_mut().reset(until.into());
+            }
         }
-        let answer = answer(entry, outcome, start.elapsed());
+        let answer = Answer { entry, outcome, concerned: true, elapsed: start.elapsed() };
         heard(&answer);
         if let Some(slot) = answers.get_mut(index) {
             *slot = Some(answer);
@@ -125,23 +138,23 @@ pub async fn ask(
     }
 
     let elapsed = start.elapsed();
-    if elapsed < patience.deadline {
-        // Whoever is still thinking was not given its whole time: no failure of its own.
-        attempts.into_iter().flatten().for_each(Attempt::withdrawn);
+    if elapsed < patience.deadline && !asking.is_empty() {
+        // Who is only slow shows it before the deadline, who hangs does not: the breakers hear it.
+        tokio::spawn(tokio::time::timeout_at(
+            deadline.into(),
+            asking.for_each(|_| future::ready(())),
+        ));
     }
-    let late = |entry: &Entry| {
+    let late = |entry: &Arc<Entry>| {
         let message = format!("no answer within {} ms", elapsed.as_millis());
-        answer(entry, Err(Decline::new(UnavailableReason::Timeout, message)), elapsed)
+        let outcome = Err(Decline::new(UnavailableReason::Timeout, message));
+        Answer { entry: Arc::clone(entry), outcome, concerned: true, elapsed }
     };
-    entries
+    providers
         .iter()
         .zip(answers)
         .map(|(entry, answer)| answer.unwrap_or_else(|| late(entry)))
         .collect()
-}
-
-fn answer(entry: &Entry, outcome: Result<Vec<Offer>, Decline>, elapsed: Duration) -> Answer {
-    Answer { provider: entry.provider.name().to_owned(), outcome, elapsed }
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use alloy::primitives::{Address, U256};
 use api::aggregator::{AmountRequest, Call, Preference, QuoteRequest, Security};
 use protocol::ids::ChainId;
@@ -22,9 +24,9 @@ pub struct Route {
     /// Where it arrives.
     pub destination: ChainId,
     /// What leaves.
-    pub token_in: Token,
+    pub token_in: Arc<Token>,
     /// What arrives.
-    pub token_out: Token,
+    pub token_out: Arc<Token>,
     /// How much, and which side is exact.
     pub amount: AmountRequest,
     /// Who signs on the origin; without it nothing can be simulated.
@@ -158,6 +160,28 @@ impl Route {
         hash.finalize().into()
     }
 
+    /// Names everything that the whole answer depends on: what offers do, and who signs, what is
+    /// favoured, and who is asked.
+    pub(crate) fn identity(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(self.fingerprint());
+        hash.update([u8::from(self.sender.is_some()), self.preference as u8]);
+        hash.update(self.sender.unwrap_or_default());
+        for provider in &self.providers {
+            hash.update((provider.len() as u64).to_be_bytes());
+            hash.update(provider);
+        }
+        hash.finalize().into()
+    }
+
+    /// What the sender spends, where the request says so.
+    pub fn exact_input(&self) -> Option<U256> {
+        match self.amount {
+            AmountRequest::ExactInput(amount) => Some(amount.0),
+            AmountRequest::ExactOutput(_) => None,
+        }
+    }
+
     /// The least that may arrive when `amount_out` was quoted. Exact outputs allow no less.
     pub fn min_amount_out(&self, amount_out: U256) -> U256 {
         match self.amount {
@@ -178,7 +202,7 @@ fn find_token(
     book: &TokenBook,
     (chain_field, chain_id): (&'static str, u64),
     (token_field, token): (&'static str, Address),
-) -> Result<Token, InvalidField> {
+) -> Result<Arc<Token>, InvalidField> {
     if !book.has_chain(chain_id) {
         let expected = format!("one of {:?}", book.chain_ids());
         return Err(InvalidField::new(chain_field, expected, chain_id));
@@ -210,7 +234,7 @@ fn present(field: &'static str, address: Option<Address>) -> Result<Address, Inv
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use api::Amount;
 
     use super::*;
@@ -233,6 +257,11 @@ mod tests {
             calls: Vec::new(),
             providers: Vec::new(),
         }
+    }
+
+    /// A route of a token that is worth a dollar.
+    pub(crate) fn usdx() -> Route {
+        Route::new(request(), &book()).unwrap()
     }
 
     fn field_of(change: impl FnOnce(&mut QuoteRequest)) -> &'static str {

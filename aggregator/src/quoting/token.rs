@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use alloy::hex;
 use api::aggregator::{Quote, Step};
 use hmac::{Hmac, Mac};
 use serde_json::Value;
@@ -11,7 +12,7 @@ use sha2::{Digest, Sha256};
 /// keeps nothing per quote, and yet nobody can change what a user signs or how long it stands.
 #[derive(Clone)]
 pub struct QuoteIds {
-    key: Vec<u8>,
+    keyed: Hmac<Sha256>,
 }
 
 /// A quote that this aggregator did not give, or not like this, or no longer gives.
@@ -38,13 +39,18 @@ impl std::fmt::Debug for QuoteIds {
 
 impl QuoteIds {
     /// Ids under this key. All instances behind one load balancer share it.
-    pub fn new(key: impl Into<Vec<u8>>) -> Self {
-        Self { key: key.into() }
+    pub fn new(key: impl AsRef<[u8]>) -> Self {
+        // HMAC takes keys of every length, so this cannot fail; an empty one would still be checked
+        // by the configuration.
+        #[expect(clippy::expect_used, reason = "HMAC takes keys of every length")]
+        let keyed = Hmac::new_from_slice(key.as_ref()).expect("any key length");
+        Self { keyed }
     }
 
     /// The id of a quote; its own `id` field does not take part.
     pub fn sign(&self, quote: &Quote) -> String {
-        format!("v1.{}.{}", quote.expires_at, hex::encode(self.mac(quote).finalize().into_bytes()))
+        let tag = hex::encode(self.mac(quote).finalize().into_bytes());
+        format!("v1.{}.{tag}", quote.expires_at)
     }
 
     /// Checks that this quote was given exactly so, and that it still stands.
@@ -67,10 +73,7 @@ impl QuoteIds {
     }
 
     fn mac(&self, quote: &Quote) -> Hmac<Sha256> {
-        // HMAC takes keys of every length, so this cannot fail; an empty one would still be checked
-        // by the configuration.
-        #[expect(clippy::expect_used, reason = "HMAC takes keys of every length")]
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("any key length");
+        let mut mac = self.keyed.clone();
         mac.update(&payload_hash(quote));
         mac.update(&quote.expires_at.to_be_bytes());
         mac
@@ -139,7 +142,7 @@ fn canonical(value: &Value) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use alloy::primitives::{Address, B256};
     use api::{
         Amount,
@@ -153,7 +156,11 @@ mod tests {
 
     use super::*;
 
-    fn quote(ids: &QuoteIds) -> Quote {
+    pub(crate) fn quote() -> Quote {
+        signed(&QuoteIds::new(*b"key"))
+    }
+
+    fn signed(ids: &QuoteIds) -> Quote {
         let mut quote = Quote {
             id: String::new(),
             provider: "metalayer".into(),
@@ -200,7 +207,7 @@ mod tests {
 
     fn changed(change: impl FnOnce(&mut Quote)) -> Result<(), RefusedQuote> {
         let ids = QuoteIds::new(*b"key");
-        let mut quote = quote(&ids);
+        let mut quote = signed(&ids);
         change(&mut quote);
         ids.verify(&quote, 10)
     }
@@ -208,7 +215,7 @@ mod tests {
     #[test]
     fn what_was_given_is_accepted_until_it_expires() {
         let ids = QuoteIds::new(*b"key");
-        let quote = quote(&ids);
+        let quote = signed(&ids);
         assert_eq!(ids.verify(&quote, 999), Ok(()));
         let expired = RefusedQuote::Expired { expires_at: 1_000, now: 1_000 };
         assert_eq!(ids.verify(&quote, 1_000), Err(expired));

@@ -1,8 +1,12 @@
 //! What is kept says so, and what must not be kept is asked anew.
 
-use std::{collections::BTreeMap, sync::atomic::Ordering, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
-use aggregator::provider::BreakerConfig;
+use aggregator::{provider::BreakerConfig, quoting::Route};
 use api::aggregator::{CachedPart, Preference};
 
 use crate::{
@@ -19,9 +23,9 @@ async fn an_offer_is_given_again_within_its_lifetime_and_says_how_old_it_is() {
     let fresh = engine.quote(&route()).await;
     assert!(fresh.quotes[0].cached.is_empty());
 
-    let mut same = route();
+    let mut same = Route::clone(&route());
     same.preference = Preference::Fastest;
-    let kept = engine.quote(&same).await;
+    let kept = engine.quote(&Arc::new(same)).await;
     let parts: BTreeMap<_, _> = kept.quotes[0]
         .cached
         .iter()
@@ -31,8 +35,8 @@ async fn an_offer_is_given_again_within_its_lifetime_and_says_how_old_it_is() {
     assert_eq!(kept.quotes[0].amount_out, fresh.quotes[0].amount_out);
     assert_eq!(asked.load(Ordering::Relaxed), 1);
 
-    let mut other = route();
+    let mut other = Route::clone(&route());
     other.slippage_bps = 1;
-    engine.quote(&other).await;
+    engine.quote(&Arc::new(other)).await;
     assert_eq!(asked.load(Ordering::Relaxed), 2, "another question is asked");
 }

@@ -6,7 +6,7 @@ use std::{
 
 use aggregator::{
     book::{Token, TokenBook},
-    provider::{BreakerConfig, Provider, Providers},
+    provider::{Asking, BreakerConfig, Provider, Providers},
     quoting::{Engine, EngineConfig, Patience, QuoteIds, Quoted, Route, Sanity},
     reputation::Reputations,
 };
@@ -40,6 +40,10 @@ pub(crate) fn engine_keeping(
     breaker: BreakerConfig,
     keep: Duration,
 ) -> Engine {
+    engine_asking(providers, patience, Asking { breaker, keep, ..Asking::default() })
+}
+
+fn engine_asking(providers: Vec<Standin>, patience: Patience, asking: Asking) -> Engine {
     let contracts = BTreeSet::from([(CHAIN_A, BRIDGE)]);
     let allowed_targets = providers
         .iter()
@@ -51,7 +55,7 @@ pub(crate) fn engine_keeping(
         .map(|standin| Arc::new(standin.into_provider()) as Arc<dyn Provider>)
         .collect();
     let config = EngineConfig { patience, sanity, ..EngineConfig::default() };
-    let providers = Providers::new(providers, breaker, keep).unwrap();
+    let providers = Providers::new(providers, asking).unwrap();
     let ids = QuoteIds::new(*b"a key of thirty-two characters!!");
     Engine::new(
         config,
@@ -63,7 +67,7 @@ pub(crate) fn engine_keeping(
     )
 }
 
-pub(crate) fn route() -> Route {
+pub(crate) fn route() -> Arc<Route> {
     let token = |chain_id| Token {
         chain_id,
         address: USDX,
@@ -87,7 +91,7 @@ pub(crate) fn route() -> Route {
         calls: Vec::new(),
         providers: Vec::new(),
     };
-    Route::new(request, &TokenBook::new([token(CHAIN_A), token(CHAIN_B)])).unwrap()
+    Arc::new(Route::new(request, &TokenBook::new([token(CHAIN_A), token(CHAIN_B)])).unwrap())
 }
 
 /// Asks a fair provider and one that behaves as told.
@@ -166,6 +170,67 @@ async fn a_provider_that_keeps_hanging_is_not_waited_for() {
     assert_eq!(quoted.unavailable[0].reason, UnavailableReason::CircuitOpen);
     assert_eq!(quoted.quotes.len(), 1);
     assert_eq!(asked.load(Ordering::Relaxed), 2, "an open circuit asks nothing");
+}
+
+fn breaker_is_closed(engine: &Engine) -> bool {
+    engine.providers().iter().all(|entry| entry.breaker.is_closed())
+}
+
+#[tokio::test]
+async fn who_leaves_before_the_answer_speaks_against_no_provider() {
+    let breaker = BreakerConfig { failures: 1, open_for: Duration::from_secs(600) };
+    let hanging = Standin::start("hanging", Behaviour::Hang).await;
+    let asked = hanging.asked();
+    let engine = engine(vec![hanging], PATIENCE, breaker);
+    for times in 1..=3 {
+        let route = route();
+        let heard = async {
+            while asked.load(Ordering::Relaxed) < times {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            _ = engine.quote(&route) => panic!("nobody quotes"),
+            () = heard => {}
+        }
+        assert!(breaker_is_closed(&engine));
+    }
+}
+
+#[tokio::test]
+async fn hanging_counts_though_the_others_were_enough() {
+    let patience = Patience {
+        deadline: Duration::from_secs(1),
+        enough: 1,
+        enough_by: Duration::ZERO,
+        relax_every: Duration::ZERO,
+    };
+    let breaker = BreakerConfig { failures: 2, open_for: Duration::from_secs(600) };
+    let hanging = Standin::start("hanging", Behaviour::Hang).await;
+    let fair = Standin::start("fair", Behaviour::Fair).await;
+    let engine = engine(vec![hanging, fair], patience, breaker);
+    for _ in 0..2 {
+        assert_eq!(engine.quote(&route()).await.quotes.len(), 1);
+    }
+    let begun = std::time::Instant::now();
+    while breaker_is_closed(&engine) {
+        assert!(begun.elapsed() < Duration::from_secs(120), "the breaker was told nothing");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn without_a_place_a_provider_is_named_busy_and_not_blamed() {
+    let patience = Patience { deadline: Duration::from_millis(50), ..PATIENCE };
+    let breaker = BreakerConfig { failures: 1, open_for: Duration::from_secs(600) };
+    let fair = Standin::start("fair", Behaviour::Fair).await;
+    let asking = Asking { breaker, at_once: 0, keep: Duration::ZERO };
+    let engine = engine_asking(vec![fair], patience, asking);
+    for _ in 0..2 {
+        let quoted = engine.quote(&route()).await;
+        assert_eq!(quoted.unavailable[0].reason, UnavailableReason::Busy);
+    }
+    assert!(breaker_is_closed(&engine));
 }
 
 #[tokio::test]

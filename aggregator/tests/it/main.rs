@@ -7,6 +7,7 @@ mod contract;
 mod databases;
 mod faulty_providers;
 mod instances;
+mod limits;
 mod openapi;
 mod opening;
 mod providers;

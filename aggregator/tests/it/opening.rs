@@ -58,6 +58,22 @@ async fn the_transaction_must_be_the_quotes_and_in_time() {
 }
 
 #[tokio::test]
+async fn a_chain_that_runs_ahead_of_our_clock_expires_no_quote_early() {
+    let (stage, database) = (Stage::set().await, databases::sqlite());
+    let aggregator = stage.aggregator(&database.url, "main", "").await;
+    let client = client(&aggregator);
+    // An hour ahead: many times the life of a quote.
+    stage.chain(CHAIN_A).increase_time(3_600);
+    let standing = quote(B256::repeat_byte(5), unix() + 300);
+    let sent = send(&stage, &standing);
+    client.submit(standing, Some(sent)).await.unwrap();
+    let expired = quote(B256::repeat_byte(6), unix() - 10);
+    let too_late = send(&stage, &expired);
+    assert_eq!(refused(&client, &expired, Some(too_late)).await, ErrorCode::QuoteExpired);
+    aggregator.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_contract_wallet_may_send_it_in_its_own_way() {
     let (stage, database) = (Stage::set().await, databases::sqlite());
     let aggregator = stage.aggregator(&database.url, "main", "").await;

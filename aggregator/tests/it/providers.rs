@@ -16,6 +16,7 @@ use axum::{
     routing::post,
 };
 use tokio::{net::TcpListener, task::JoinHandle};
+use url::Url;
 
 pub(crate) const CHAIN_A: u64 = 700_001;
 pub(crate) const CHAIN_B: u64 = 700_002;
@@ -55,6 +56,7 @@ pub(crate) enum Behaviour {
 #[derive(Debug)]
 pub(crate) struct Standin {
     pub(crate) provider: HttpQuotes,
+    url: Url,
     asked: Arc<AtomicUsize>,
     server: JoinHandle<()>,
 }
@@ -67,9 +69,15 @@ impl Standin {
             .with_state((behaviour, Arc::clone(&asked)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/quotes", listener.local_addr().unwrap());
+        let url: Url = url.parse().unwrap();
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        let provider = HttpQuotes::new(name, url.parse().unwrap()).unwrap();
-        Self { provider, asked, server }
+        let provider = HttpQuotes::new(name, &url).unwrap();
+        Self { provider, url, asked, server }
+    }
+
+    /// Where it answers.
+    pub(crate) const fn url(&self) -> &Url {
+        &self.url
     }
 
     /// How often it was asked.
@@ -123,11 +131,14 @@ async fn answer(
 }
 
 fn fair(ask: &Ask) -> HttpOffer {
-    let (AmountRequest::ExactInput(amount) | AmountRequest::ExactOutput(amount)) = ask.amount;
-    let amount_out = amount.0 * U256::from(999) / U256::from(1_000);
+    let thousand = U256::from(1_000);
+    let (amount_in, amount_out) = match ask.amount {
+        AmountRequest::ExactInput(amount) => (amount.0, amount.0 * U256::from(999) / thousand),
+        AmountRequest::ExactOutput(amount) => (amount.0 * U256::from(1_001) / thousand, amount.0),
+    };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     HttpOffer {
-        amount_in: amount,
+        amount_in: amount_in.into(),
         amount_out: amount_out.into(),
         min_amount_out: amount_out.into(),
         seconds: 5,

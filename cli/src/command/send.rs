@@ -3,10 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alloy::{
-    primitives::{B256, U256},
-    rpc::types::TransactionReceipt,
-};
+use alloy::primitives::{B256, Bytes, U256};
 use api::{
     Client,
     aggregator::{Order, OrderState, Quote, Security, Step, SubmitOrderResponse},
@@ -78,12 +75,14 @@ impl Send {
             amounts::shown(quote.amount_in.0, &transfer.token_in)
         );
         let begun = Instant::now();
-        let receipt = execute(&wallet, &quote).await?;
-        let submitted = self.announce_order(&client, &quote, receipt.transaction_hash).await?;
+        let done = execute(&wallet, &quote).await?;
+        let submitted = self.announce_order(&client, &quote, &done).await?;
         let mut follow = Follow { begun, shown: 0, filled_after: None };
         let order = follow.until_end(&client, submitted.id, &self).await?;
         if order.state == OrderState::Refundable {
             Output::remark("nobody filled it in time; taking the money back");
+            let opened = opening(&order).ok_or_eyre("no transaction is known to have opened it")?;
+            let receipt = wallet.mined(opened).await?;
             let hash = refund::refund(&wallet, &manifest, &receipt).await?;
             Output::remark(format_args!("{:<12} chain {origin}  {hash}", "refund"));
             let refunded = follow.until_refunded(&client, submitted.id, &self).await?;
@@ -92,16 +91,23 @@ impl Send {
         self.report(output, &transfer, &quote, &order, &follow)
     }
 
-    /// Tells the aggregator of the transaction. Its node may be behind ours for a moment.
+    /// Tells the aggregator of the transaction, or hands it the signature. Its node may be behind ours
+    /// for a moment.
     async fn announce_order(
         &self,
         client: &Client,
         quote: &Quote,
-        transaction: B256,
+        done: &Done,
     ) -> eyre::Result<SubmitOrderResponse> {
         let begun = Instant::now();
         loop {
-            match client.submit(quote.clone(), Some(transaction)).await {
+            let submitted = match done {
+                Done::Sent(hash) => client.submit(quote.clone(), Some(*hash)).await,
+                Done::Signed(signature) => {
+                    client.submit_signed(quote.clone(), signature.clone()).await
+                }
+            };
+            match submitted {
                 Ok(submitted) => return Ok(submitted),
                 Err(error) if error.passes() && begun.elapsed() < self.timeout => {
                     sleep(LOOK).await;
@@ -169,8 +175,22 @@ fn announce(transfer: &Resolved, quote: &Quote) {
     ));
 }
 
-/// Signs and sends every step; the receipt of the last transaction.
-async fn execute(wallet: &Wallet, quote: &Quote) -> eyre::Result<TransactionReceipt> {
+/// What opens the order.
+enum Done {
+    /// This transaction.
+    Sent(B256),
+    /// A solver, with this signature.
+    Signed(Bytes),
+}
+
+/// The transaction that published the order, as the chain holds it now.
+fn opening(order: &Order) -> Option<B256> {
+    let mut events = order.events.iter().filter(|event| !event.removed);
+    events.find(|event| event.state == OrderState::Published)?.transaction
+}
+
+/// Signs and sends every step; what the last one made.
+async fn execute(wallet: &Wallet, quote: &Quote) -> eyre::Result<Done> {
     let mut last = None;
     for step in &quote.steps {
         match step {
@@ -188,14 +208,15 @@ async fn execute(wallet: &Wallet, quote: &Quote) -> eyre::Result<TransactionRece
                     "{:<12} chain {}  {}",
                     step.id, step.chain_id, receipt.transaction_hash
                 ));
-                last = Some(receipt);
+                last = Some(Done::Sent(receipt.transaction_hash));
             }
             Step::Signature(step) => {
-                bail!("step {:?} asks for a signature, which this command does not give", step.id)
+                last = Some(Done::Signed(wallet.sign_typed_data(&step.typed_data)?));
+                Output::remark(format_args!("{:<12} signed", step.id));
             }
         }
     }
-    last.ok_or_eyre("the quote has no transaction to send")
+    last.ok_or_eyre("the quote has no steps")
 }
 
 /// What a person has been shown of an order.

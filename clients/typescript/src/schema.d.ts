@@ -240,6 +240,8 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description Twenty bytes in hexadecimal; zero for the native currency where a token is meant. */
+        Address: string;
         /**
          * @description Decimal digits of the token's smallest unit.
          * @example 1500000
@@ -256,6 +258,8 @@ export interface components {
         BTreeMap: {
             [key: string]: string;
         };
+        /** @description Bytes in hexadecimal. */
+        Bytes: string;
         /** @description Something that was not asked anew for this quote. */
         Cached: {
             /**
@@ -279,9 +283,9 @@ export interface components {
         /** @description One call on the destination chain. */
         Call: {
             /** @description Its calldata. */
-            data: string;
+            data: components["schemas"]["Bytes"];
             /** @description The contract that is called. */
-            target: string;
+            target: components["schemas"]["Address"];
             /** @description Native value sent along, taken from the output when the output is native. */
             value?: components["schemas"]["Amount"];
         };
@@ -298,9 +302,9 @@ export interface components {
              */
             domain: number;
             /** @description Where intents are fulfilled. */
-            inbox: string;
+            inbox: components["schemas"]["Address"];
             /** @description Where intents are published and escrowed. */
-            intent_source: string;
+            intent_source: components["schemas"]["Address"];
             /** @description Name in the deployment's manifest. */
             name: string;
         };
@@ -308,6 +312,8 @@ export interface components {
         ChainsResponse: {
             /** @description The chains of the deployment. */
             chains: components["schemas"]["Chain"][];
+            /** @description What may be moved between them, where that is bounded. All limits that fit a route hold. */
+            limits?: components["schemas"]["RouteLimit"][];
         };
         /** @description A path of this API that tells how the step went. */
         Check: {
@@ -336,7 +342,7 @@ export interface components {
             /** @description What the last attempt met. */
             last_error?: string | null;
             /** @description The order. */
-            order_id: string;
+            order_id: components["schemas"]["Hash"];
             /** @description The state that the event tells of. */
             order_state: components["schemas"]["OrderState"];
             /** @description How far it is. */
@@ -382,7 +388,7 @@ export interface components {
             /** @description What it is paid for. */
             kind: components["schemas"]["FeeKind"];
             /** @description The token it is paid in. */
-            token: string;
+            token: components["schemas"]["Address"];
             /**
              * Format: double
              * @description Its value in US dollars, when both prices are known.
@@ -394,6 +400,8 @@ export interface components {
          * @enum {string}
          */
         FeeKind: "solver" | "origin_gas" | "provider";
+        /** @description Thirty-two bytes in hexadecimal. */
+        Hash: string;
         /** @description One part of the way. */
         Leg: {
             /** @description Amount that goes in. */
@@ -411,9 +419,9 @@ export interface components {
              */
             origin_chain_id: number;
             /** @description Token that goes in. */
-            token_in: string;
+            token_in: components["schemas"]["Address"];
             /** @description Token that comes out. */
-            token_out: string;
+            token_out: components["schemas"]["Address"];
         };
         /** @description What the provider can still move on this route. */
         Liquidity: {
@@ -426,8 +434,7 @@ export interface components {
              * @description Unix seconds of the first sight.
              */
             created_at: number;
-            /** @description Who published it and gets refunds. */
-            creator?: string | null;
+            creator?: components["schemas"]["Address"] | null;
             /**
              * Format: int64
              * @description Unix seconds after which it can be refunded.
@@ -443,7 +450,7 @@ export interface components {
             /** @description Why it failed, when it did. */
             failure?: string | null;
             /** @description The intent hash. */
-            id: string;
+            id: components["schemas"]["Hash"];
             /**
              * Format: int64
              * @description EIP-155 id of the chain of the escrow.
@@ -481,8 +488,7 @@ export interface components {
             removed: boolean;
             /** @description The state it led to. */
             state: components["schemas"]["OrderState"];
-            /** @description The transaction that did it. */
-            transaction?: string | null;
+            transaction?: components["schemas"]["Hash"] | null;
         };
         /**
          * @description Where an order stands. Derived from the events of both chains, never from a provider's word.
@@ -555,8 +561,7 @@ export interface components {
             liquidity: components["schemas"]["Liquidity"];
             /** @description The least that the recipient gets; below it nothing happens. */
             min_amount_out: components["schemas"]["Amount"];
-            /** @description The id of the order on chain (the intent hash), when it is known before the steps run. */
-            order_id?: string | null;
+            order_id?: components["schemas"]["Hash"] | null;
             /** @description Who quotes. */
             provider: string;
             /** @description Why the quote stands where it does. */
@@ -585,11 +590,8 @@ export interface components {
              * @description EIP-155 id of the chain where the money, or the action, arrives.
              */
             destination_chain_id: number;
-            /**
-             * @description Token on the destination chain.
-             * @example 0x0000000000000000000000000000000000000000
-             */
-            destination_token: string;
+            /** @description Token on the destination chain. */
+            destination_token: components["schemas"]["Address"];
             /**
              * @description Sign an order instead of sending a transaction: a solver opens it and pays the origin's gas.
              *     For token inputs, with a `sender`.
@@ -600,22 +602,16 @@ export interface components {
              * @description EIP-155 id of the chain that the money leaves.
              */
             origin_chain_id: number;
-            /**
-             * @description Token on the origin chain.
-             * @example 0x0000000000000000000000000000000000000000
-             */
-            origin_token: string;
+            /** @description Token on the origin chain. */
+            origin_token: components["schemas"]["Address"];
             /** @description What the ranking favours. */
             preference?: components["schemas"]["Preference"];
             /** @description Ask only these providers; all when empty. */
             providers?: string[];
-            /** @description Who receives on the destination chain; the sender when absent. */
-            recipient?: string | null;
-            /** @description Who gets the money back when nobody fills; the sender when absent. */
-            refund_address?: string | null;
+            recipient?: components["schemas"]["Address"] | null;
+            refund_address?: components["schemas"]["Address"] | null;
             security?: components["schemas"]["Security"] | null;
-            /** @description Who signs and pays on the origin chain. Without it steps are not simulated. */
-            sender?: string | null;
+            sender?: components["schemas"]["Address"] | null;
             /**
              * Format: int32
              * @description How much less than quoted may arrive, in hundredths of a percent (0 to 5,000).
@@ -636,8 +632,7 @@ export interface components {
         };
         /** @description `POST /v1/webhooks`: tells a URL of every change of an order's state. */
         RegisterWebhook: {
-            /** @description Only orders of this creator; all orders when absent. */
-            address?: string | null;
+            address?: components["schemas"]["Address"] | null;
             /**
              * @description Where to `POST` a [`WebhookEvent`]; `https`, and not an address of a private network.
              * @example https://wallet.example/hooks/metalayer
@@ -677,6 +672,33 @@ export interface components {
              * @description Mean of measured fill time over estimated, decayed; absent before the first fill.
              */
             time_ratio?: number | null;
+        };
+        /** @description The least and the most that one order may move on some routes. A part that is absent fits all. */
+        RouteLimit: {
+            /**
+             * Format: int64
+             * @description EIP-155 id of the chain where it arrives.
+             */
+            destination_chain_id?: number | null;
+            destination_token?: components["schemas"]["Address"] | null;
+            max_amount?: components["schemas"]["Amount"] | null;
+            /**
+             * Format: double
+             * @description The most in US dollars, where the price of the token that leaves is known.
+             */
+            max_usd?: number | null;
+            min_amount?: components["schemas"]["Amount"] | null;
+            /**
+             * Format: double
+             * @description The least in US dollars, where the price of the token that leaves is known.
+             */
+            min_usd?: number | null;
+            /**
+             * Format: int64
+             * @description EIP-155 id of the chain that the money leaves.
+             */
+            origin_chain_id?: number | null;
+            origin_token?: components["schemas"]["Address"] | null;
         };
         /**
          * @description Why a quote stands where it does. Each part lies between 0 and 1; the total is their weighted
@@ -776,15 +798,13 @@ export interface components {
         SubmitOrder: {
             /** @description The quote as it was received. */
             quote: components["schemas"]["Quote"];
-            /** @description What the quote's signature step asked for: the order goes to the solver that quoted. */
-            signature?: string | null;
-            /** @description The origin transaction, when it was sent already. It must be the quote's. */
-            transaction?: string | null;
+            signature?: components["schemas"]["Bytes"] | null;
+            transaction?: components["schemas"]["Hash"] | null;
         };
         /** @description The order that was opened. */
         SubmitOrderResponse: {
             /** @description The intent hash. */
-            id: string;
+            id: components["schemas"]["Hash"];
             /** @description Where it stands. */
             state: components["schemas"]["OrderState"];
         };
@@ -811,7 +831,7 @@ export interface components {
         /** @description A token that can be moved. */
         Token: {
             /** @description Its address; zero for the native currency. */
-            address: string;
+            address: components["schemas"]["Address"];
             /**
              * Format: int64
              * @description EIP-155 id of its chain.
@@ -839,7 +859,7 @@ export interface components {
             chain_id: number;
             check?: components["schemas"]["Check"] | null;
             /** @description Its calldata. */
-            data: string;
+            data: components["schemas"]["Bytes"];
             /** @description What it does, in one sentence. */
             description: string;
             /**
@@ -852,12 +872,13 @@ export interface components {
             /** @description What the simulation showed. */
             simulation: components["schemas"]["Simulation"];
             /** @description The contract that is called. */
-            to: string;
+            to: components["schemas"]["Address"];
             /** @description Native value sent along. */
             value: components["schemas"]["Amount"];
         };
         /** @description A provider that gave no usable quote. */
         Unavailable: {
+            maximum?: components["schemas"]["Amount"] | null;
             /** @description Why, for people. */
             message: string;
             minimum?: components["schemas"]["Amount"] | null;
@@ -870,11 +891,10 @@ export interface components {
          * @description Why a provider gave no usable quote.
          * @enum {string}
          */
-        UnavailableReason: "no_route" | "amount_too_low" | "amount_too_high" | "timeout" | "error" | "circuit_open" | "rejected" | "filtered";
+        UnavailableReason: "no_route" | "amount_too_low" | "amount_too_high" | "timeout" | "error" | "circuit_open" | "busy" | "rejected" | "filtered";
         /** @description A webhook. */
         Webhook: {
-            /** @description Only orders of this creator. */
-            address?: string | null;
+            address?: components["schemas"]["Address"] | null;
             /**
              * Format: int64
              * @description Unix seconds of its registration.

@@ -6,6 +6,7 @@ pub mod aggregator;
 mod amount;
 mod client;
 pub mod solver;
+mod text;
 
 pub use amount::{Amount, AmountError};
 pub use client::{Client, ClientError};

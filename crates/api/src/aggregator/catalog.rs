@@ -2,11 +2,47 @@ use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::{Amount, text::AddressText};
+
 /// `GET /v1/chains`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ChainsResponse {
     /// The chains of the deployment.
     pub chains: Vec<Chain>,
+    /// What may be moved between them, where that is bounded. All limits that fit a route hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<RouteLimit>,
+}
+
+/// The least and the most that one order may move on some routes. A part that is absent fits all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RouteLimit {
+    /// EIP-155 id of the chain that the money leaves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin_chain_id: Option<u64>,
+    /// EIP-155 id of the chain where it arrives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination_chain_id: Option<u64>,
+    /// Token that leaves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<AddressText>)]
+    pub origin_token: Option<Address>,
+    /// Token that arrives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<AddressText>)]
+    pub destination_token: Option<Address>,
+    /// The least, in the smallest unit of the token that leaves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_amount: Option<Amount>,
+    /// The most, in the smallest unit of the token that leaves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_amount: Option<Amount>,
+    /// The least in US dollars, where the price of the token that leaves is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_usd: Option<f64>,
+    /// The most in US dollars, where the price of the token that leaves is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_usd: Option<f64>,
 }
 
 /// A chain of the deployment.
@@ -19,10 +55,10 @@ pub struct Chain {
     /// Name in the deployment's manifest.
     pub name: String,
     /// Where intents are published and escrowed.
-    #[schema(value_type = String)]
+    #[schema(value_type = AddressText)]
     pub intent_source: Address,
     /// Where intents are fulfilled.
-    #[schema(value_type = String)]
+    #[schema(value_type = AddressText)]
     pub inbox: Address,
 }
 
@@ -39,7 +75,7 @@ pub struct Token {
     /// EIP-155 id of its chain.
     pub chain_id: u64,
     /// Its address; zero for the native currency.
-    #[schema(value_type = String)]
+    #[schema(value_type = AddressText)]
     pub address: Address,
     /// Its symbol.
     pub symbol: String,

@@ -7,8 +7,8 @@ mod quote;
 mod webhook;
 
 pub use catalog::{
-    Chain, ChainsResponse, Provider, ProviderLimits, ProvidersResponse, Reputation, Token,
-    TokensResponse,
+    Chain, ChainsResponse, Provider, ProviderLimits, ProvidersResponse, Reputation, RouteLimit,
+    Token, TokensResponse,
 };
 pub use error::{ErrorBody, ErrorCode, ErrorDetail};
 pub use order::{Order, OrderEvent, OrderState, OrdersResponse, SubmitOrder, SubmitOrderResponse};

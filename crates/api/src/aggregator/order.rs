@@ -2,7 +2,10 @@ use alloy_primitives::{Address, B256, Bytes};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::Amount;
+use crate::{
+    Amount,
+    text::{AddressText, BytesText, HashText},
+};
 
 /// Where an order stands. Derived from the events of both chains, never from a provider's word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -71,7 +74,7 @@ impl OrderState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Order {
     /// The intent hash.
-    #[schema(value_type = String)]
+    #[schema(value_type = HashText)]
     pub id: B256,
     /// Where it stands.
     pub state: OrderState,
@@ -83,7 +86,7 @@ pub struct Order {
     pub provider: Option<String>,
     /// Who published it and gets refunds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<AddressText>)]
     pub creator: Option<Address>,
     /// EIP-155 id of the chain of the escrow.
     pub origin_chain_id: u64,
@@ -116,7 +119,7 @@ pub struct OrderEvent {
     pub block_number: Option<u64>,
     /// The transaction that did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<HashText>)]
     pub transaction: Option<B256>,
     /// Unix seconds of the block, or of the observation when there is none.
     pub at: u64,
@@ -142,11 +145,11 @@ pub struct SubmitOrder {
     pub quote: super::Quote,
     /// The origin transaction, when it was sent already. It must be the quote's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<HashText>)]
     pub transaction: Option<B256>,
     /// What the quote's signature step asked for: the order goes to the solver that quoted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<BytesText>)]
     pub signature: Option<Bytes>,
 }
 
@@ -154,7 +157,7 @@ pub struct SubmitOrder {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SubmitOrderResponse {
     /// The intent hash.
-    #[schema(value_type = String)]
+    #[schema(value_type = HashText)]
     pub id: B256,
     /// Where it stands.
     pub state: OrderState,

@@ -2,7 +2,10 @@ use alloy_primitives::{Address, B256, Bytes};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::Amount;
+use crate::{
+    Amount,
+    text::{AddressText, BytesText, HashText},
+};
 
 /// `POST /v1/quotes`: what the user wants to move, and how.
 ///
@@ -13,26 +16,26 @@ pub struct QuoteRequest {
     /// EIP-155 id of the chain that the money leaves.
     pub origin_chain_id: u64,
     /// Token on the origin chain.
-    #[schema(value_type = String, example = "0x0000000000000000000000000000000000000000")]
+    #[schema(value_type = AddressText, example = "0x0000000000000000000000000000000000000000")]
     pub origin_token: Address,
     /// EIP-155 id of the chain where the money, or the action, arrives.
     pub destination_chain_id: u64,
     /// Token on the destination chain.
-    #[schema(value_type = String, example = "0x0000000000000000000000000000000000000000")]
+    #[schema(value_type = AddressText, example = "0x0000000000000000000000000000000000000000")]
     pub destination_token: Address,
     /// How much, and which side is exact.
     pub amount: AmountRequest,
     /// Who signs and pays on the origin chain. Without it steps are not simulated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<AddressText>)]
     pub sender: Option<Address>,
     /// Who receives on the destination chain; the sender when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<AddressText>)]
     pub recipient: Option<Address>,
     /// Who gets the money back when nobody fills; the sender when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<AddressText>)]
     pub refund_address: Option<Address>,
     /// What the ranking favours.
     #[serde(default)]
@@ -103,10 +106,10 @@ pub enum Security {
 #[serde(deny_unknown_fields)]
 pub struct Call {
     /// The contract that is called.
-    #[schema(value_type = String)]
+    #[schema(value_type = AddressText)]
     pub target: Address,
     /// Its calldata.
-    #[schema(value_type = String)]
+    #[schema(value_type = BytesText)]
     pub data: Bytes,
     /// Native value sent along, taken from the output when the output is native.
     #[serde(default)]
@@ -154,7 +157,7 @@ pub struct Quote {
     pub expires_at: u64,
     /// The id of the order on chain (the intent hash), when it is known before the steps run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<HashText>)]
     pub order_id: Option<B256>,
     /// What a wallet does, in this order.
     pub steps: Vec<Step>,
@@ -196,10 +199,10 @@ pub struct Leg {
     /// EIP-155 id of the chain where the leg ends.
     pub destination_chain_id: u64,
     /// Token that goes in.
-    #[schema(value_type = String)]
+    #[schema(value_type = AddressText)]
     pub token_in: Address,
     /// Token that comes out.
-    #[schema(value_type = String)]
+    #[schema(value_type = AddressText)]
     pub token_out: Address,
     /// Amount that goes in.
     pub amount_in: Amount,
@@ -215,7 +218,7 @@ pub struct Fee {
     /// EIP-155 id of the chain where it is paid.
     pub chain_id: u64,
     /// The token it is paid in.
-    #[schema(value_type = String)]
+    #[schema(value_type = AddressText)]
     pub token: Address,
     /// How much.
     pub amount: Amount,
@@ -303,10 +306,10 @@ pub struct TransactionStep {
     /// EIP-155 id of the chain it is sent on.
     pub chain_id: u64,
     /// The contract that is called.
-    #[schema(value_type = String)]
+    #[schema(value_type = AddressText)]
     pub to: Address,
     /// Its calldata.
-    #[schema(value_type = String)]
+    #[schema(value_type = BytesText)]
     pub data: Bytes,
     /// Native value sent along.
     pub value: Amount,
@@ -392,9 +395,12 @@ pub struct Unavailable {
     pub reason: UnavailableReason,
     /// Why, for people.
     pub message: String,
-    /// The least the provider moves, when the amount was too low.
+    /// The least that can be moved, when the amount was too low.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minimum: Option<Amount>,
+    /// The most that can be moved, when the amount was above a limit of the route.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maximum: Option<Amount>,
 }
 
 /// Why a provider gave no usable quote.
@@ -413,6 +419,9 @@ pub enum UnavailableReason {
     Error,
     /// It failed too often lately and is not asked for a while.
     CircuitOpen,
+    /// It has too much to do just now, or all places for questions to it were taken until the
+    /// deadline: ask again in a moment.
+    Busy,
     /// Its answer failed a check and was thrown away.
     Rejected,
     /// The request excludes it.

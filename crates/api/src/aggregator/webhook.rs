@@ -2,6 +2,8 @@ use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::text::{AddressText, HashText};
+
 use super::{Order, OrderState};
 
 /// `POST /v1/webhooks`: tells a URL of every change of an order's state.
@@ -13,7 +15,7 @@ pub struct RegisterWebhook {
     pub url: String,
     /// Only orders of this creator; all orders when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<AddressText>)]
     pub address: Option<Address>,
 }
 
@@ -37,7 +39,7 @@ pub struct Webhook {
     pub url: String,
     /// Only orders of this creator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<AddressText>)]
     pub address: Option<Address>,
     /// Unix seconds of its registration.
     pub created_at: u64,
@@ -72,7 +74,7 @@ pub struct Delivery {
     /// Name of the event.
     pub id: String,
     /// The order.
-    #[schema(value_type = String)]
+    #[schema(value_type = HashText)]
     pub order_id: B256,
     /// The state that the event tells of.
     pub order_state: OrderState,

@@ -14,6 +14,8 @@ pub(super) struct Load {
     pub(super) body: String,
     pub(super) connections: u32,
     pub(super) time: Duration,
+    /// Quotes of a whole answer.
+    pub(super) quotes: usize,
 }
 
 /// What came of it.
@@ -22,8 +24,8 @@ pub(super) struct Measured {
     pub(super) connections: u32,
     pub(super) good_per_second: f64,
     pub(super) refused_per_second: f64,
-    /// Quotes in a good answer, on average.
-    pub(super) quotes_each: f64,
+    /// Answers that lack a quote: none of them is good.
+    pub(super) short_per_second: f64,
     pub(super) p50_ms: f64,
     pub(super) p99_ms: f64,
     /// Of the process asked, for each good answer.
@@ -38,7 +40,7 @@ struct Counted {
     good: f64,
     refused: f64,
     other: f64,
-    quotes: f64,
+    short: f64,
     seconds: f64,
     p50: f64,
     p99: f64,
@@ -56,7 +58,9 @@ impl Load {
     pub(super) async fn measure(&self, process: Option<u32>) -> eyre::Result<Measured> {
         let folder = tempfile::tempdir()?;
         let script = folder.path().join("load.lua");
-        std::fs::write(&script, SCRIPT.replace("BODY", &self.body))?;
+        let quotes = self.quotes.to_string();
+        let text = SCRIPT.replace("BODY", &self.body).replace("QUOTES", &quotes);
+        std::fs::write(&script, text)?;
         let before = process.and_then(cpu_seconds);
         let output = Command::new("wrk")
             .args(["-t1", &format!("-c{}", self.connections)])
@@ -78,7 +82,7 @@ impl Load {
             connections: self.connections,
             good_per_second: counted.good / counted.seconds,
             refused_per_second: counted.refused / counted.seconds,
-            quotes_each: counted.quotes / counted.good.max(1.0),
+            short_per_second: counted.short / counted.seconds,
             p50_ms: counted.p50,
             p99_ms: counted.p99,
             cpu_ms_each: cpu.map(|cpu| cpu * 1e3 / counted.good.max(1.0)),
@@ -103,20 +107,24 @@ pub(super) fn resident_mib(process: u32) -> Option<f64> {
     Some(line.trim().strip_suffix(" kB")?.parse::<f64>().ok()? / 1_024.0)
 }
 
-/// Counts answers by status, and the quotes in the good ones. Only 429 and 503 with a `Retry-After`
-/// are refusals; anything else is a fault.
+/// Counts answers: good ones have all quotes, short ones lack some. Only 429 and 503 with a
+/// `Retry-After` are refusals; anything else is a fault.
 const SCRIPT: &str = r#"
 wrk.method = "POST"
 wrk.headers["content-type"] = "application/json"
 wrk.body = [[BODY]]
 local threads = {}
 function setup(thread) table.insert(threads, thread) end
-function init() good, refused, other, quotes = 0, 0, 0, 0 end
+function init() good, refused, other, short = 0, 0, 0, 0 end
 function response(status, headers, body)
   if status == 200 then
-    good = good + 1
-    local _, count = body:gsub('"steps"', '')
-    quotes = quotes + count
+    local count, at = 0, 1
+    while true do
+      at = body:find('"steps"', at, true)
+      if not at then break end
+      count, at = count + 1, at + 7
+    end
+    if count == QUOTES then good = good + 1 else short = short + 1 end
   elseif (status == 429 or status == 503) and (headers["retry-after"] or headers["Retry-After"]) then
     refused = refused + 1
   else
@@ -126,8 +134,8 @@ end
 function done(summary, latency)
   local t, e = threads[1], summary.errors
   io.write(string.format(
-    '{"good":%d,"refused":%d,"other":%d,"quotes":%d,"seconds":%f,"p50":%f,"p99":%f,"socket_errors":%d}\n',
-    t:get("good"), t:get("refused"), t:get("other"), t:get("quotes"), summary.duration / 1e6,
+    '{"good":%d,"refused":%d,"other":%d,"short":%d,"seconds":%f,"p50":%f,"p99":%f,"socket_errors":%d}\n',
+    t:get("good"), t:get("refused"), t:get("other"), t:get("short"), summary.duration / 1e6,
     latency:percentile(50) / 1e3, latency:percentile(99) / 1e3, e.connect + e.read + e.write + e.timeout))
 end
 "#;

@@ -21,6 +21,10 @@ pub(crate) use provider::Provider;
 
 /// Connections of the measurements; 32 is where added latency is told.
 const CONNECTIONS: [u32; 5] = [32, 64, 128, 256, 512];
+/// Connections of a provider alone.
+const ALONE: [u32; 2] = [32, 512];
+/// Places of the measurement that turns requests away, fewer than its connections.
+const PLACES: usize = 64;
 /// Providers of the measurements.
 const PROVIDERS: [usize; 3] = [1, 5, 8];
 
@@ -43,7 +47,8 @@ pub(crate) struct AggregatorBench {
 /// The result as JSON.
 #[derive(Serialize)]
 struct Report {
-    providers_alone: Measured,
+    /// A provider without an aggregator: what is more than this at 32 connections is added.
+    providers_alone: Vec<Measured>,
     points: Vec<Point>,
     hanging: Vec<f64>,
     streams: Option<streams::Streams>,
@@ -66,8 +71,12 @@ impl AggregatorBench {
         let mocks = Mock::start(most).await?;
         let first = mocks.first().map(Mock::url).unwrap_or_default();
         Output::remark("a provider alone");
-        let alone = Load { url: first, body: provider::question(), connections: 512, time };
-        let providers_alone = alone.measure(None).await?;
+        let mut providers_alone = Vec::new();
+        for connections in ALONE {
+            let (url, body) = (first.clone(), provider::question());
+            let alone = Load { url, body, connections, time, quotes: 0 };
+            providers_alone.push(alone.measure(None).await?);
+        }
 
         let mut points = Vec::new();
         for &count in counts {
@@ -90,7 +99,8 @@ impl AggregatorBench {
         let fresh = Aggregator::start(&Setup { providers: urls, ..Setup::default() }).await?;
         for connections in CONNECTIONS {
             Output::remark(format_args!("{providers} providers, {connections} connections"));
-            let load = Load { url: fresh.quotes(), body: process::request(), connections, time };
+            let (url, body) = (fresh.quotes(), process::request());
+            let load = Load { url, body, connections, time, quotes: providers };
             let measured = load.measure(Some(fresh.id())).await?;
             points.push(Point { what: "asked each time".into(), providers, measured });
         }
@@ -98,16 +108,21 @@ impl AggregatorBench {
         let setup = Setup { providers: urls, keep: "1h", ..Setup::default() };
         let cached = Aggregator::start(&setup).await?;
         let (url, body) = (cached.quotes(), process::request());
-        let load = Load { url, body, connections: 64, time };
+        let load = Load { url, body, connections: 64, time, quotes: providers };
         let measured = load.measure(Some(cached.id())).await?;
         points.push(Point { what: "from the cache".into(), providers, measured });
         drop(cached);
         // More connections than places: the rest is turned away, at once and by name.
-        let setup = Setup { providers: urls, concurrency: 256, ..Setup::default() };
+        let setup = Setup { providers: urls, places: Some(PLACES), ..Setup::default() };
         let small = Aggregator::start(&setup).await?;
-        let load = Load { url: small.quotes(), body: process::request(), connections: 512, time };
+        let (url, body) = (small.quotes(), process::request());
+        let load = Load { url, body, connections: 512, time, quotes: providers };
         let measured = load.measure(Some(small.id())).await?;
-        points.push(Point { what: "256 places".into(), providers, measured });
+        points.push(Point {
+            what: format!("{PLACES} places, and as many in the queue"),
+            providers,
+            measured,
+        });
         Ok(points)
     }
 }
@@ -135,7 +150,7 @@ fn table(report: &Report) -> Table {
         "connections",
         "good/s",
         "refused/s",
-        "quotes",
+        "short/s",
         "p50 ms",
         "p99 ms",
         "CPU ms",
@@ -148,14 +163,16 @@ fn table(report: &Report) -> Table {
             it.connections.to_string(),
             format!("{:.0}", it.good_per_second),
             format!("{:.0}", it.refused_per_second),
-            format!("{:.2}", it.quotes_each),
+            format!("{:.0}", it.short_per_second),
             format!("{:.1}", it.p50_ms),
             format!("{:.1}", it.p99_ms),
             optional(it.cpu_ms_each),
             it.resident_mib.map_or("-".to_owned(), |it| format!("{it:.0}")),
         ]);
     };
-    row("a provider alone".into(), &report.providers_alone);
+    for alone in &report.providers_alone {
+        row("a provider alone".into(), alone);
+    }
     for point in &report.points {
         row(format!("{} providers, {}", point.providers, point.what), &point.measured);
     }

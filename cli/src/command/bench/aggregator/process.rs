@@ -23,15 +23,15 @@ pub(super) struct Setup<'a> {
     pub(super) providers: &'a [String],
     /// How long offers are kept.
     pub(super) keep: &'a str,
-    /// Requests that are worked on at once.
-    pub(super) concurrency: usize,
+    /// Requests that are worked on at once, and as many in the queue; as by default when `None`.
+    pub(super) places: Option<usize>,
     /// A database in this folder.
     pub(super) folder: Option<PathBuf>,
 }
 
 impl Default for Setup<'_> {
     fn default() -> Self {
-        Self { providers: &[], keep: "0s", concurrency: 16_384, folder: None }
+        Self { providers: &[], keep: "0s", places: None, folder: None }
     }
 }
 
@@ -108,11 +108,13 @@ fn config_text(setup: &Setup<'_>, folder: &TempDir, port: u16, admin: u16) -> ey
         "listen = \"127.0.0.1:{port}\"\nadmin = \"127.0.0.1:{admin}\"\nmanifest = {:?}\n\
          database = \"sqlite:{}\"\nintegrity_key = \"a key of the bench and of nobody else\"\n\
          [cache]\noffers = \"{}\"\n[patience]\ndeadline = \"600ms\"\nenough = 99\n\
-         [admission]\nanonymous_per_second = 0\nconcurrency = {}\n",
+         [admission]\nanonymous_per_second = 0\n{}",
         path(&manifest)?,
         path(&database)?,
         setup.keep,
-        setup.concurrency,
+        setup.places.map_or_else(String::new, |places| {
+            format!("concurrency = {places}\nqueue = {places}\n")
+        }),
     );
     for chain in [ORIGIN, DESTINATION] {
         text += &format!(

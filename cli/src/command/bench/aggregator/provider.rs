@@ -30,20 +30,32 @@ pub(super) const BRIDGE: Address = Address::repeat_byte(0xd0);
 pub(crate) struct Provider {}
 
 impl Provider {
-    /// Prints its port on stdout and answers until it is killed.
+    /// Prints its port on stdout and answers until it is killed: in one thread, so that it takes as
+    /// little as can be of the machine that is measured.
     pub(crate) async fn run(self) -> eyre::Result<ExitCode> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let port = listener.local_addr()?.port();
-        let mut stdout = tokio::io::stdout();
-        stdout.write_all(format!("{port}\n").as_bytes()).await?;
-        stdout.flush().await?;
-        let answer: &'static [u8] = Box::leak(answer()?.into_boxed_slice());
-        loop {
-            let (stream, _) = listener.accept().await?;
-            stream.set_nodelay(true)?;
-            // A connection that breaks is the other side's business.
-            tokio::spawn(async move { drop(serve(stream, answer).await) });
-        }
+        let answering = std::thread::spawn(|| {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?
+                .block_on(answer_all())
+        });
+        let ended = tokio::task::spawn_blocking(|| answering.join()).await?;
+        ended.map_err(|_| eyre::eyre!("the mock provider panicked"))?
+    }
+}
+
+async fn answer_all() -> eyre::Result<ExitCode> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let port = listener.local_addr()?.port();
+    let mut stdout = tokio::io::stdout();
+    stdout.write_all(format!("{port}\n").as_bytes()).await?;
+    stdout.flush().await?;
+    let answer: &'static [u8] = Box::leak(answer()?.into_boxed_slice());
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        // A connection that breaks is the other side's business.
+        tokio::spawn(async move { drop(serve(stream, answer).await) });
     }
 }
 
