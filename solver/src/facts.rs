@@ -95,6 +95,8 @@ pub enum Simulation {
     Works(u64),
     /// It fails.
     Fails(String),
+    /// The node could not say.
+    Unclear(String),
 }
 
 /// A fill, ready to be written down and sent.

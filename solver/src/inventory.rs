@@ -12,20 +12,19 @@ use chain::{
     sender::{self, Request},
 };
 use futures::future::try_join_all;
-use protocol::{
-    abi::erc20,
-    ids::{ChainId, IntentHash},
-};
+use protocol::{abi::erc20, ids::IntentHash};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     facts::balance,
-    money::Asset,
+    money::{Asset, Rounding},
     network::{self, Link, Network},
+    order::Amount,
     policy::{Policy, Served},
     rebalance::Rebalancer,
     store::{self, Entry, EntryKind, Holding, Store},
+    valuer::Valuer,
 };
 
 /// How often balances are read although nothing of ours has moved: deposits, and alerts.
@@ -57,6 +56,7 @@ pub(crate) struct Inventory {
     pub(crate) network: Network,
     pub(crate) policy: Arc<Policy>,
     pub(crate) store: Store,
+    pub(crate) valuer: Valuer,
     pub(crate) clock: service::clock::Clock,
     pub(crate) moved: Arc<Notify>,
     pub(crate) rebalancer: Arc<dyn Rebalancer>,
@@ -174,15 +174,16 @@ impl Inventory {
         let inclusion = wallet.send(Request::call(key, token, data)).await?;
         tracing::info!(chain = %served.id, %token, %owner, "inbox approved");
         let amount = U256::from(inclusion.gas_used) * U256::from(inclusion.gas_price);
+        let spent = Amount { asset: Asset::native(served.id), amount };
         let entry = Entry {
             tx: inclusion.hash,
             position: 0,
             intent: IntentHash::ZERO,
             wallet: owner,
-            asset: Asset::native(ChainId(served.id.0)),
+            asset: spent.asset,
             kind: EntryKind::ApprovalGas,
             amount,
-            usd: crate::money::Usd::ZERO,
+            usd: -self.valuer.worth(&[spent], Rounding::Up).unwrap_or_default(),
             at: crate::clock::millis(&self.clock),
         };
         self.store.book(&[entry]).await?;

@@ -159,6 +159,7 @@ async fn start(config: Config) -> Result<Handle, Error> {
         network: network.clone(),
         policy: Arc::clone(&policy),
         store: store.clone(),
+        valuer: valuer.clone(),
         clock: clock.clone(),
         moved,
         rebalancer: Arc::clone(&rebalancer),

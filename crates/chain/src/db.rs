@@ -294,11 +294,13 @@ fn pool_options(connections: u32) -> AnyPoolOptions {
 }
 
 fn sqlite_options(connections: u32, synchronous: &'static str) -> AnyPoolOptions {
-    // A connection to a file does not die of itself: asking before every use would only cost time.
+    // A connection to a file does not die of itself: asking before every use would only cost time. Each has a cache of its
+    // own, of what the system caches for all: 512 KiB hold the pages that every statement passes.
     pool_options(connections).test_before_acquire(false).after_connect(move |connection, _| {
         let pragmas = format!(
             "PRAGMA busy_timeout = 30000; PRAGMA journal_mode = WAL; \
-             PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = ON"
+             PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = ON; \
+             PRAGMA cache_size = -512"
         );
         Box::pin(async move {
             connection.execute(AssertSqlSafe(pragmas)).await?;

@@ -262,6 +262,10 @@ async fn payout(
         }
         Ok(answer) => Ok(Simulation::Fails(format!("answered {}", shortened(&answer.to_string())))),
         Err(error) if error.is_retryable() => Err(error),
-        Err(error) => Ok(Simulation::Fails(shortened(&error.to_string()))),
+        Err(error @ client::Error::Reverted { .. }) => {
+            Ok(Simulation::Fails(shortened(&error.to_string())))
+        }
+        // A node's trouble is no property of the token.
+        Err(error) => Ok(Simulation::Unclear(shortened(&error.to_string()))),
     }
 }

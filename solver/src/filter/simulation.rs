@@ -15,7 +15,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         Simulation::Works(gas) => {
             Verdict::reject(format!("filling takes {gas} gas, at most {limit} is paid"))
         }
-        Simulation::Fails(reason) => {
+        Simulation::Fails(reason) | Simulation::Unclear(reason) => {
             Verdict::not_yet(format!("filling fails in simulation: {reason}"), LOOK_AGAIN)
         }
     }

@@ -211,6 +211,7 @@ fn what_may_pass_is_not_yet() {
     waits(|f| f.vault[0].confirmed = U256::ZERO, "confirmations");
     waits(|f| f.exposure = Usd::dollars(1_000_000), "exposure");
     waits(|f| f.in_flight_of_creator = 100, "exposure");
+    waits(|f| f.payouts[0].1 = Simulation::Unclear("busy".into()), "payout");
     waits(|f| f.fill = Simulation::Fails("reverted".into()), "simulation");
     let poor = |f: &mut Facts| {
         f.estimate = Ok(Estimate { route: Usd::dollars(1), ..Estimate::default() });

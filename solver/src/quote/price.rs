@@ -149,7 +149,7 @@ fn planned(facts: &Probe) -> Result<Plan, Refused> {
         (None, Simulation::Fails(message)) => {
             Err(refused(NoQuoteReason::CallsFail, message.clone()))
         }
-        (None, Simulation::Works(_)) => {
+        (None, Simulation::Works(_) | Simulation::Unclear(_)) => {
             Err(refused(NoQuoteReason::Unavailable, "nothing could be simulated"))
         }
     }

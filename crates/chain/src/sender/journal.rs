@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     client::Revert,
-    db::{self, AnyRow, Db, RowExt, int, word},
+    db::{self, AnyRow, Db, RowExt, Tx, int, word},
 };
 
 const MIGRATIONS: &[&str] = &["\
@@ -229,9 +229,17 @@ impl Journal {
         Ok(tx.commit_relaxed().await?)
     }
 
-    /// Writes how far the request is. `Pending` and `Queued` forget the inclusion, `Queued` the nonce too. What a power
+    /// Writes how far requests are. `Pending` and `Queued` forget the inclusion, `Queued` the nonce too. What a power
     /// cut takes back is found on the chain again.
-    pub(super) async fn note(&self, key: &str, status: &Status) -> Result<(), Error> {
+    pub(super) async fn note(&self, noted: &[(&str, &Status)]) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
+        for (key, status) in noted {
+            self.note_in(&mut tx, key, status).await?;
+        }
+        Ok(tx.commit_relaxed().await?)
+    }
+
+    async fn note_in(&self, tx: &mut Tx, key: &str, status: &Status) -> Result<(), Error> {
         let inclusion = match status {
             Status::Included(inclusion) | Status::Confirmed(inclusion) => Some(inclusion),
             Status::Canceled(inclusion) => inclusion.as_ref(),
@@ -245,7 +253,6 @@ impl Journal {
             Status::Refused(revert) => Some(revert),
             _ => None,
         };
-        let mut tx = self.db.begin().await?;
         sqlx::query(
             "UPDATE sender_requests SET state = $4, hash = $5, block_number = $6, block_hash = $7, \
              gas_used = $8, gas_price = $9, success = $10, reason = $11, reason_data = $12, \
@@ -264,9 +271,9 @@ impl Journal {
         .bind(inclusion.map(|inclusion| i64::from(inclusion.success)))
         .bind(revert.map(|revert| revert.message.clone()))
         .bind(revert.map(|revert| revert.data.to_vec()))
-        .execute(&mut *tx)
+        .execute(&mut **tx)
         .await?;
-        Ok(tx.commit_relaxed().await?)
+        Ok(())
     }
 
     async fn attempts(&self, key: &str) -> Result<Vec<Attempt>, Error> {

@@ -57,8 +57,17 @@ pub(super) struct Live {
 
 /// What a piece of work beside the loop reports.
 enum Done {
-    Priced { position: u64, gas: Result<u64, client::Error>, market: Result<Fees, client::Error> },
-    Sent { position: u64, hash: TxHash, result: Result<(), Error> },
+    Priced {
+        position: u64,
+        gas: Result<u64, client::Error>,
+        market: Result<Fees, client::Error>,
+    },
+    /// With its inclusion, on chains that mine at once.
+    Sent {
+        position: u64,
+        hash: TxHash,
+        result: Result<Option<Status>, Error>,
+    },
     Answered,
 }
 
@@ -224,9 +233,12 @@ impl Lane {
                 }
             }
             Done::Sent { position, hash, result } => {
-                let Err(error) = result else {
-                    // Chains that mine at once have the receipt already.
-                    return watching::look(self, position).await;
+                let error = match result {
+                    Ok(Some(included)) => {
+                        return watching::included(self, position, included).await;
+                    }
+                    Ok(None) => return Ok(()),
+                    Err(error) => error,
                 };
                 tracing::debug!(%hash, %error, "a node did not take a transaction");
                 match &error {
@@ -296,11 +308,15 @@ impl Lane {
         let Some(Attempt { hash, raw, .. }) = live.entry.attempts.last().cloned() else { return };
         let (client, journal) = (self.client.clone(), self.journal.clone());
         self.work.spawn(async move {
-            let result = match journal.flush().await {
+            let sent = match journal.flush().await {
                 Ok(()) => client.send_raw(&raw).await.map_err(Error::from),
                 Err(error) => Err(error),
             };
             crash_point!("sender.sent");
+            let result = match sent {
+                Ok(()) => Ok(watching::included_at_once(&client, hash).await),
+                Err(error) => Err(error),
+            };
             Done::Sent { position, hash, result }
         });
     }
@@ -314,17 +330,33 @@ impl Lane {
 
     /// Writes a status, tells those who wait, and forgets the request when it is final.
     pub(super) async fn settle(&mut self, position: u64, status: Status) -> Result<(), Error> {
-        let Some(live) = self.live.get_mut(&position) else { return Ok(()) };
-        self.journal.note(&live.entry.request.key, &status).await?;
-        crash_point!("sender.noted");
-        let is_final = status.is_final();
-        if status == Status::Queued {
-            live.entry.nonce = None;
-            live.entry.attempts.clear();
+        self.settle_all(vec![(position, status)]).await
+    }
+
+    /// As [`Self::settle`], of several in one transaction.
+    pub(super) async fn settle_all(&mut self, settled: Vec<(u64, Status)>) -> Result<(), Error> {
+        let live = &self.live;
+        let noted: Vec<(&str, &Status)> = (settled.iter())
+            .filter_map(|(position, status)| {
+                Some((live.get(position)?.entry.request.key.as_str(), status))
+            })
+            .collect();
+        if noted.is_empty() {
+            return Ok(());
         }
-        live.set(status);
-        if is_final {
-            self.live.remove(&position);
+        self.journal.note(&noted).await?;
+        crash_point!("sender.noted");
+        for (position, status) in settled {
+            let Some(live) = self.live.get_mut(&position) else { continue };
+            let is_final = status.is_final();
+            if status == Status::Queued {
+                live.entry.nonce = None;
+                live.entry.attempts.clear();
+            }
+            live.set(status);
+            if is_final {
+                self.live.remove(&position);
+            }
         }
         Ok(())
     }
@@ -333,7 +365,7 @@ impl Lane {
     pub(super) async fn reopen(&mut self, mut entry: Entry) -> Result<(), Error> {
         let Some(newest) = entry.attempts.last() else { return Ok(()) };
         entry.status = Status::Pending { hash: newest.hash };
-        self.journal.note(&entry.request.key, &entry.status).await?;
+        self.journal.note(&[(entry.request.key.as_str(), &entry.status)]).await?;
         let position = entry.position;
         self.live.insert(position, Live::new(entry));
         self.resend(position);

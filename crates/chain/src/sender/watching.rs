@@ -31,7 +31,33 @@ pub(super) async fn advance(lane: &mut Lane) -> Result<(), Error> {
     raise_waiting_ones(lane).await
 }
 
-/// Looks for the receipt of one request, right after it was sent.
+/// The inclusion of a transaction that was sent just now, where the chain mines at once. Where it does not, or does not
+/// answer, the next round looks again.
+pub(super) async fn included_at_once(client: &ChainClient, hash: B256) -> Option<Status> {
+    match client.receipt(hash).await {
+        Ok(receipt) => receipt.as_ref().and_then(inclusion_of).map(Status::Included),
+        Err(error) => {
+            tracing::debug!(%hash, %error, "no receipt yet");
+            None
+        }
+    }
+}
+
+/// Takes note of an inclusion that was seen right after sending, unless the round has seen more since.
+pub(super) async fn included(
+    lane: &mut Lane,
+    position: u64,
+    included: Status,
+) -> Result<(), Error> {
+    let waits = |live: &super::lane::Live| matches!(live.entry.status, Status::Pending { .. });
+    if lane.live.get(&position).is_some_and(waits) {
+        lane.settle(position, included).await?;
+        confirm(lane).await?;
+    }
+    Ok(())
+}
+
+/// Looks for the receipt of one request that a node did not take.
 pub(super) async fn look(lane: &mut Lane, position: u64) -> Result<(), Error> {
     let Some(live) = lane.live.get(&position) else { return Ok(()) };
     if let Some(status) = find(&lane.client, &live.entry).await? {
@@ -136,13 +162,14 @@ async fn find_receipts(lane: &mut Lane) -> Result<(), Error> {
         .buffered(PARALLEL_READS)
         .try_collect()
         .await?;
-    let mut missing = Vec::new();
+    let (mut seen, mut missing) = (Vec::new(), Vec::new());
     for (position, entry, status) in found {
         match status {
-            Some(status) => lane.settle(position, status).await?,
+            Some(status) => seen.push((position, status)),
             None => missing.push((position, entry)),
         }
     }
+    lane.settle_all(seen).await?;
     requeue_overtaken(lane, missing).await
 }
 
@@ -217,10 +244,7 @@ async fn confirm(lane: &mut Lane) -> Result<(), Error> {
             _ => None,
         })
         .collect();
-    for (position, status) in done {
-        lane.settle(position, status).await?;
-    }
-    Ok(())
+    lane.settle_all(done).await
 }
 
 async fn give_up_late_ones(lane: &mut Lane, latest: BlockHeader) -> Result<(), Error> {
