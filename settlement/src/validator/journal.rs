@@ -14,7 +14,8 @@ use sqlx::Row as _;
 
 use crate::trunk::{Trunk, TrunkError};
 
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
 CREATE TABLE validator_streams (
     domain BIGINT NOT NULL, tier BIGINT NOT NULL, hook BLOB NOT NULL, validator BLOB NOT NULL,
     scanned_number BIGINT NOT NULL, scanned_hash BLOB NOT NULL,
@@ -27,7 +28,17 @@ CREATE INDEX validator_journal_message ON validator_journal (mailbox_id);
 CREATE TABLE validator_orphans (
     domain BIGINT NOT NULL, tier BIGINT NOT NULL, leaf_index BIGINT NOT NULL, root BLOB NOT NULL,
     mailbox_id BLOB NOT NULL, block_number BIGINT NOT NULL, block_hash BLOB NOT NULL,
-    PRIMARY KEY (domain, tier, leaf_index, block_hash))"];
+    PRIMARY KEY (domain, tier, leaf_index, block_hash))",
+    // With all the columns that are asked by: SQLite would rather read the whole stream by its primary key.
+    "
+DROP INDEX validator_journal_message;
+CREATE INDEX validator_journal_messages ON validator_journal (domain, tier, mailbox_id)",
+];
+
+const BLOCK_OF: &str = "SELECT MIN(block_number) AS block_number FROM validator_journal \
+     WHERE domain = $1 AND tier = $2 AND mailbox_id = $3";
+const RECORDED: &str = "SELECT 1 AS found FROM validator_journal \
+     WHERE domain = $1 AND tier = $2 AND mailbox_id = $3 AND block_hash = $4";
 
 /// Why the journal cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -214,16 +225,13 @@ impl Journal {
 
     /// Number of the block in which the message's leaf was recorded.
     pub(super) async fn block_of(&self, id: MailboxMessageId) -> Result<Option<u64>, JournalError> {
-        let row = sqlx::query(
-            "SELECT block_number FROM validator_journal \
-             WHERE domain = $1 AND tier = $2 AND mailbox_id = $3 ORDER BY leaf_index LIMIT 1",
-        )
-        .bind(i64::from(self.domain.0))
-        .bind(i64::from(self.tier.byte()))
-        .bind(id.to_vec())
-        .fetch_optional(self.db.pool())
-        .await?;
-        Ok(row.map(|row| row.u64("block_number")).transpose()?)
+        let row = sqlx::query(BLOCK_OF)
+            .bind(i64::from(self.domain.0))
+            .bind(i64::from(self.tier.byte()))
+            .bind(id.to_vec())
+            .fetch_one(self.db.pool())
+            .await?;
+        Ok(row.opt_u64("block_number")?)
     }
 
     /// Whether a leaf of the message was recorded in the block with this hash.
@@ -232,16 +240,13 @@ impl Journal {
         id: MailboxMessageId,
         block: B256,
     ) -> Result<bool, JournalError> {
-        let row = sqlx::query(
-            "SELECT 1 AS found FROM validator_journal \
-             WHERE domain = $1 AND tier = $2 AND mailbox_id = $3 AND block_hash = $4",
-        )
-        .bind(i64::from(self.domain.0))
-        .bind(i64::from(self.tier.byte()))
-        .bind(id.to_vec())
-        .bind(block.to_vec())
-        .fetch_optional(self.db.pool())
-        .await?;
+        let row = sqlx::query(RECORDED)
+            .bind(i64::from(self.domain.0))
+            .bind(i64::from(self.tier.byte()))
+            .bind(id.to_vec())
+            .bind(block.to_vec())
+            .fetch_optional(self.db.pool())
+            .await?;
         Ok(row.is_some())
     }
 
@@ -343,5 +348,22 @@ impl Journal {
         .execute(&mut **tx)
         .await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_message_is_found_without_reading_the_others() {
+        let db = Db::open("sqlite::memory:").await.unwrap();
+        Journal::trunk_of(db.clone(), (Domain(1), Tier::Instant)).await.unwrap();
+        for statement in [BLOCK_OF, RECORDED] {
+            let explained = format!("EXPLAIN QUERY PLAN {statement}");
+            let plan = sqlx::query(sqlx::AssertSqlSafe(explained)).fetch_all(db.pool());
+            let plan = plan.await.unwrap()[0].text("detail").unwrap();
+            assert!(plan.contains("(domain=? AND tier=? AND mailbox_id=?)"), "{plan}");
+        }
     }
 }

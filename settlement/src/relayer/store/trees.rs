@@ -19,6 +19,10 @@ pub(in super::super) struct Evidence {
     pub(in super::super) seen_at: u64,
 }
 
+/// The sum keeps SQLite from reading all leaves of the origin in the order of the primary key.
+const LEAVES_OF: &str = "SELECT * FROM relayer_leaves WHERE origin = $1 AND mailbox_id = $2 \
+     ORDER BY leaf_index + 0";
+
 impl Store {
     /// The newest files that contradict trees.
     pub(in super::super) async fn evidence(&self, limit: u32) -> Result<Vec<Evidence>, db::Error> {
@@ -49,14 +53,11 @@ impl Store {
         origin: Domain,
         id: MailboxMessageId,
     ) -> Result<Vec<Leaf>, db::Error> {
-        let rows = sqlx::query(
-            "SELECT * FROM relayer_leaves WHERE origin = $1 AND mailbox_id = $2 \
-             ORDER BY leaf_index",
-        )
-        .bind(i64::from(origin.0))
-        .bind(id.to_vec())
-        .fetch_all(self.db.pool())
-        .await?;
+        let rows = sqlx::query(LEAVES_OF)
+            .bind(i64::from(origin.0))
+            .bind(id.to_vec())
+            .fetch_all(self.db.pool())
+            .await?;
         rows.iter().map(leaf_of).collect()
     }
 
@@ -154,4 +155,25 @@ fn leaf_of(row: &AnyRow) -> Result<Leaf, db::Error> {
         id: MailboxMessageId(row.b256("mailbox_id")?),
         root: row.b256("root")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use chain::Db;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn leaves_are_found_without_reading_the_others() {
+        let db = Db::open("sqlite::memory:").await.unwrap();
+        Store::open(db.clone()).await.unwrap();
+        let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {LEAVES_OF}")))
+            .bind(1_i64)
+            .bind(vec![0_u8; 32])
+            .fetch_all(db.pool())
+            .await
+            .unwrap();
+        let plan = plan[0].text("detail").unwrap();
+        assert!(plan.contains("(origin=? AND mailbox_id=?)"), "{plan}");
+    }
 }
