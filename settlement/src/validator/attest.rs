@@ -81,6 +81,8 @@ enum Setback {
     Behind { agreeing: usize, asked: usize, required: usize, block: u64 },
     #[error("the logs skip from leaf {expected} to {given}")]
     Gap { expected: u32, given: u32 },
+    #[error("the logs show {known} leaves, the hook has {shown}")]
+    Missing { known: u32, shown: u32 },
     #[error("a block of the answer is no longer on the chain")]
     Moved,
 }
@@ -223,7 +225,11 @@ impl Attester {
                 tracing::error!(chain = chain_name, %tier, %setback, "refusing to sign");
                 self.health.failing(setback.to_string());
             }
-            Setback::Chain(_) | Setback::Behind { .. } | Setback::Moved | Setback::Fatal(_) => {
+            Setback::Chain(_)
+            | Setback::Behind { .. }
+            | Setback::Missing { .. }
+            | Setback::Moved
+            | Setback::Fatal(_) => {
                 tracing::debug!(chain = chain_name, %tier, %setback, "waiting for the chain");
             }
         }
@@ -253,7 +259,9 @@ impl Attester {
         }
         let mut tree = self.tree.clone();
         let entries = self.new_entries(&mut tree, from, head.number).await?;
-        if !entries.is_empty() {
+        if entries.is_empty() {
+            self.check_nothing_is_missing(&tree, head).await?;
+        } else {
             self.check_roots(&tree, head).await?;
         }
         let scanned = Block { number: head.number, hash: head.hash };
@@ -346,6 +354,19 @@ impl Attester {
             return Err(Setback::Behind { agreeing, asked, required, block });
         }
         Ok(())
+    }
+
+    /// A node that lags answers a query of logs with those that it has: a leaf that it has not seen would be passed over for
+    /// ever.
+    async fn check_nothing_is_missing(
+        &self,
+        tree: &IncrementalTree,
+        head: BlockHeader,
+    ) -> Result<(), Setback> {
+        let (call, at) = (MerkleTreeHook::countCall {}, BlockId::hash(head.hash));
+        let (known, shown) =
+            (count_of(tree), self.chain.any().call(self.stream.hook, &call, at).await?);
+        if shown == known { Ok(()) } else { Err(Setback::Missing { known, shown }) }
     }
 
     /// Records, signs and publishes `entries`, in this order.

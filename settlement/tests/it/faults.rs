@@ -210,6 +210,25 @@ async fn a_node_that_invents_a_leaf_gets_no_signature() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leaf_that_a_node_hides_for_a_while_is_signed_in_the_end() {
+    let world = World::new().await;
+    let origin = world.origin();
+    let fault = FaultRule::new(&["eth_getLogs"], Fault::OmitLogs { every: 1 });
+    world.devnet.chains()[0].set_fault(fault);
+    let _validator = world.validator(1).await;
+    let id = origin.dispatch(world.destination(), b"hidden");
+    let head = origin.chain.head().number();
+    eventually("more blocks", async || origin.chain.head().number() > head + 10).await;
+    let folder = world.folder(1, "instant");
+    assert!(!folder.join("0_with_id.json").exists());
+
+    world.devnet.chains()[0].clear_faults();
+    eventually("the leaf", async || folder.join("0_with_id.json").exists()).await;
+    let signed = std::fs::read(folder.join("0_with_id.json")).unwrap();
+    assert_eq!(SignedCheckpoint::from_json(&signed).unwrap().checkpoint.message_id.0, id);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recipient_that_reverts_for_a_while_gets_its_message_in_the_end() {
     const ALWAYS_REVERTS: [u8; 5] = alloy::hex!("60006000fd");
     let world = World::new().await;
