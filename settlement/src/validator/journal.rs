@@ -350,20 +350,3 @@ impl Journal {
         Ok(())
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_message_is_found_without_reading_the_others() {
-        let db = Db::open("sqlite::memory:").await.unwrap();
-        Journal::trunk_of(db.clone(), (Domain(1), Tier::Instant)).await.unwrap();
-        for statement in [BLOCK_OF, RECORDED] {
-            let explained = format!("EXPLAIN QUERY PLAN {statement}");
-            let plan = sqlx::query(sqlx::AssertSqlSafe(explained)).fetch_all(db.pool());
-            let plan = plan.await.unwrap()[0].text("detail").unwrap();
-            assert!(plan.contains("(domain=? AND tier=? AND mailbox_id=?)"), "{plan}");
-        }
-    }
-}

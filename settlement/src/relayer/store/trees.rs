@@ -156,24 +156,3 @@ fn leaf_of(row: &AnyRow) -> Result<Leaf, db::Error> {
         root: row.b256("root")?,
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use chain::Db;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn leaves_are_found_without_reading_the_others() {
-        let db = Db::open("sqlite::memory:").await.unwrap();
-        Store::open(db.clone()).await.unwrap();
-        let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {LEAVES_OF}")))
-            .bind(1_i64)
-            .bind(vec![0_u8; 32])
-            .fetch_all(db.pool())
-            .await
-            .unwrap();
-        let plan = plan[0].text("detail").unwrap();
-        assert!(plan.contains("(origin=? AND mailbox_id=?)"), "{plan}");
-    }
-}
