@@ -147,7 +147,7 @@ impl FromToml for Config {
         let cache = section.optional_section::<CacheKeys>("cache");
         let webhooks = section.optional_section::<WebhookKeys>("webhooks");
         let admission = section.optional_section::<AdmissionKeys>("admission");
-        let gasless = section.or_default("gasless", false, "true or false");
+        let gasless = section.or_default("gasless", true, "true or false");
         let max_body = section.or_default("max_body", MAX_BODY, "a number of bytes");
         let cors_origins = section.list("cors_origins", "origins such as https://bridge.example");
         let tokens = section.tables("tokens");

@@ -62,6 +62,8 @@ fn a_restart_keeps_everything_and_what_nobody_fills_comes_back() -> eyre::Result
     let up = start()?;
     let sent = send(home.path(), &["0.1", "ETH"])?;
     assert_eq!(sent["order"]["state"], "settled", "{sent}");
+    let signed = send(home.path(), &["20", "TT", "--gasless"])?;
+    assert_eq!(signed["order"]["state"], "settled", "{signed}");
     up.stop()?;
 
     let up = start()?;

@@ -13,12 +13,13 @@ async fn native_and_token_transfers_arrive_and_pay_the_solver() -> eyre::Result<
 
     let native = alice.sends_native(parse_ether("0.5")?).done().await?;
     let token = bob.sends_tokens(U256::from(TEN_TOKENS)).done().await?;
+    let signed = bob.sends_tokens(U256::from(TEN_TOKENS)).signed().done().await?;
 
-    for transfer in [&native, &token] {
+    for transfer in [&native, &token, &signed] {
         transfer.reaches(OrderState::Filled).await?;
         transfer.recipient_has_what_was_quoted().await?;
     }
-    for transfer in [&native, &token] {
+    for transfer in [&native, &token, &signed] {
         transfer.reaches(OrderState::Settled).await?;
     }
     invariants::hold(&world).await
