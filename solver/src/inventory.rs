@@ -23,7 +23,7 @@ use crate::{
     order::Amount,
     policy::{Policy, Served},
     rebalance::Rebalancer,
-    store::{self, Entry, EntryKind, Holding, Store},
+    store::{self, Entry, EntryKind, Holding, Outgoing, Store},
     valuer::Valuer,
 };
 
@@ -143,6 +143,10 @@ impl Inventory {
     /// Lets the Inbox of each chain take the wallets' tokens. It only ever takes them from its
     /// caller, so an unlimited allowance gives nobody else a way to them.
     pub(crate) async fn approve_all(&self) -> Result<(), Error> {
+        // What a process before this one has sent is booked, whether it heard of its end or not.
+        for outgoing in self.store.intended().await? {
+            self.send_approval(&outgoing).await?;
+        }
         for served in self.policy.chains() {
             let link = self.network.link(served.id)?;
             for token in served.tokens.keys().filter(|token| !token.is_zero()) {
@@ -170,16 +174,34 @@ impl Inventory {
         let data = erc20::approveCall { spender: served.inbox, value: U256::MAX }.abi_encode();
         // A token that counts allowances down is approved again: the key must be new then.
         let nonce = link.client.nonce(owner, BlockNumberOrTag::Latest).await?;
-        let key = format!("approve:{token}:{nonce}");
-        let inclusion = wallet.send(Request::call(key, token, data)).await?;
-        tracing::info!(chain = %served.id, %token, %owner, "inbox approved");
+        let key = format!("approve:{}:{owner}:{token}:{nonce}", served.id);
+        let request = Request::call(key, token, data);
+        let outgoing = Outgoing { chain: served.id, wallet: owner, request };
+        self.store.intend(&outgoing).await?;
+        self.send_approval(&outgoing).await
+    }
+
+    /// Sends an approval that is written down, once however often it is asked to, and books what it cost.
+    async fn send_approval(&self, outgoing: &Outgoing) -> Result<(), Error> {
+        let Outgoing { chain, wallet: owner, request } = outgoing;
+        // A chain or wallet that was taken out of the configuration keeps its entry.
+        let Ok(link) = self.network.link(*chain) else { return Ok(()) };
+        let Some(wallet) = link.wallet(*owner) else { return Ok(()) };
+        let inclusion = match wallet.send(request.clone()).await {
+            Err(error @ (sender::Error::Refused { .. } | sender::Error::Canceled { .. })) => {
+                self.store.forget_outgoing(&request.key).await?;
+                return Err(error.into());
+            }
+            sent => sent?,
+        };
+        tracing::info!(%chain, %owner, token = ?request.to, "inbox approved");
         let amount = U256::from(inclusion.gas_used) * U256::from(inclusion.gas_price);
-        let spent = Amount { asset: Asset::native(served.id), amount };
+        let spent = Amount { asset: Asset::native(*chain), amount };
         let entry = Entry {
             tx: inclusion.hash,
             position: 0,
             intent: IntentHash::ZERO,
-            wallet: owner,
+            wallet: *owner,
             asset: spent.asset,
             kind: EntryKind::ApprovalGas,
             amount,
@@ -187,6 +209,7 @@ impl Inventory {
             at: crate::clock::millis(&self.clock),
         };
         self.store.book(&[entry]).await?;
+        self.store.forget_outgoing(&request.key).await?;
         Ok(())
     }
 }

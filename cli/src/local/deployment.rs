@@ -37,11 +37,14 @@ pub(crate) async fn deploy(layout: &Layout) -> eyre::Result<Manifest> {
 }
 
 /// Names the gateway of the relayer at this address to every chain that names none: messages with reads
-/// find their attestations there.
+/// find their attestations there. The contract wants two gateways; on one machine they are one under two
+/// names.
 #[must_use]
 pub fn with_gateway(mut config: Config, relayer: SocketAddr) -> Config {
     for chain in config.chains.values_mut().filter(|chain| chain.read_urls.is_empty()) {
-        chain.read_urls.push(format!("http://{relayer}/gateway"));
+        let hosts = [relayer.ip().to_string(), "localhost".to_owned()];
+        chain.read_urls =
+            hosts.map(|host| format!("http://{host}:{}/gateway", relayer.port())).into();
     }
     config
 }

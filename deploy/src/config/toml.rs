@@ -78,6 +78,9 @@ impl FromToml for ChainConfig {
         let native_erc20 = section.or_default("native_erc20", Address::ZERO, AN_ADDRESS);
         let router_initial_nonce = section.or_default("router_initial_nonce", 0, "a number");
         let read_urls = section.list("read_urls", "a URL");
+        if read_urls.len() == 1 {
+            section.fault("read_urls", "none, or those of two gateways at least", "one");
+        }
         let validators = section.optional_section::<Sets>("validators");
         let gas = section.sections("gas");
         let hyperlane = section.optional_section("hyperlane");

@@ -4,7 +4,7 @@ use alloy::{
     primitives::{Address, B256},
     sol_types::SolValue,
 };
-use chain::db::{AnyRow, RowExt, Tx, int};
+use chain::db::{AnyRow, Kind, RowExt, Tx, int};
 use futures::TryStreamExt as _;
 use protocol::{
     ids::{ChainId, IntentHash},
@@ -346,7 +346,7 @@ impl Store {
                 return Err(Error::Forbidden { from, to });
             }
             if let Some(most) = step.most_of_creator {
-                refuse_too_many(tx, step.order.reward().creator, most).await?;
+                self.refuse_too_many(tx, step.order.reward().creator, most).await?;
             }
             write_state(tx, step).await?;
             append_history(tx, &step.order, now).await?;
@@ -365,17 +365,23 @@ impl Store {
         }
         Ok(())
     }
+
+    /// Counts under a lock of the creator's, held until the transaction ends: who counts after it sees what
+    /// was taken. SQLite has one writer at a time anyway.
+    async fn refuse_too_many(&self, tx: &mut Tx, creator: Address, most: u64) -> Result<(), Error> {
+        if self.db.kind() == Kind::Postgres {
+            let key = creator.first_chunk().map_or(0, |first| i64::from_be_bytes(*first));
+            sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(key).execute(&mut **tx).await?;
+        }
+        let row = sqlx::query(OF_CREATOR).bind(creator.as_slice()).fetch_one(&mut **tx).await?;
+        let given = row.u64("n")?;
+        if given < most { Ok(()) } else { Err(Error::TooMany { given, most }) }
+    }
 }
 
 /// Counts a creator's orders in flight.
 const OF_CREATOR: &str = "SELECT COUNT(*) AS n FROM orders WHERE creator = $1 AND state IN \
     ('reserved', 'filling', 'filled', 'proving', 'attesting', 'challenging', 'proven', 'claiming')";
-
-async fn refuse_too_many(tx: &mut Tx, creator: Address, most: u64) -> Result<(), Error> {
-    let row = sqlx::query(OF_CREATOR).bind(creator.as_slice()).fetch_one(&mut **tx).await?;
-    let given = row.u64("n")?;
-    if given < most { Ok(()) } else { Err(Error::TooMany { given, most }) }
-}
 
 /// The name of the crash point before or after a row of the transition table is written.
 fn point(step: &Step, side: &str) -> String {

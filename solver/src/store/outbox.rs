@@ -9,6 +9,9 @@ use protocol::ids::ChainId;
 
 use super::{Error, Store};
 
+/// Owner of what belongs to no order and no batch.
+const NOBODY: B256 = B256::ZERO;
+
 /// A transaction with the wallet that sends it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
@@ -47,6 +50,23 @@ impl Store {
         }
         tx.commit().await?;
         Ok(recorded)
+    }
+
+    /// Writes a transaction down that belongs to no order and no batch, before it is sent.
+    pub async fn intend(&self, outgoing: &Outgoing) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
+        put(&mut tx, NOBODY, outgoing).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// What [`Self::intend`] wrote and nobody has forgotten yet.
+    pub async fn intended(&self) -> Result<Vec<Outgoing>, Error> {
+        let rows = sqlx::query("SELECT * FROM outbox WHERE owner = $1 ORDER BY key")
+            .bind(NOBODY.as_slice())
+            .fetch_all(self.db.pool())
+            .await?;
+        rows.iter().map(read).collect()
     }
 
     /// Forgets a transaction that has done its work.
