@@ -42,6 +42,8 @@ pub(super) struct Lane {
     next_nonce: u64,
     next_position: u64,
     work: JoinSet<Done>,
+    /// Whether the final head is being asked for beside the loop.
+    asking_head: bool,
     pub(super) standing: Standing,
 }
 
@@ -51,6 +53,8 @@ pub(super) struct Live {
     pub(super) status: watch::Sender<Status>,
     /// Whether an estimate runs for it.
     estimating: bool,
+    /// Not estimated before: the last estimate failed, and the loop turns far more often than anything changes.
+    estimate_at: Instant,
     /// When its newest attempt was handed out.
     pub(super) sent_at: Instant,
 }
@@ -68,6 +72,8 @@ enum Done {
         hash: TxHash,
         result: Result<Option<Status>, Error>,
     },
+    /// The newest final block, asked for because something was included.
+    Head(Result<Option<BlockHeader>, client::Error>),
     Answered,
 }
 
@@ -98,6 +104,7 @@ impl Lane {
             next_nonce: chain_nonce.max(journal_nonce),
             next_position,
             work: JoinSet::new(),
+            asking_head: false,
             standing: Standing::default(),
         })
     }
@@ -188,9 +195,10 @@ impl Lane {
 
     /// Starts estimates for requests that have no nonce yet.
     fn price_next(&mut self) {
-        let sender = self.signer.address();
+        let (sender, now) = (self.signer.address(), Instant::now());
         for (position, live) in &mut self.live {
-            if live.entry.status != Status::Queued || live.estimating {
+            let is_waiting = live.entry.status == Status::Queued && !live.estimating;
+            if !is_waiting || now < live.estimate_at {
                 continue;
             }
             live.estimating = true;
@@ -210,6 +218,7 @@ impl Lane {
             Done::Priced { position, gas, market } => {
                 let Some(live) = self.live.get_mut(&position) else { return Ok(()) };
                 live.estimating = false;
+                live.estimate_at = Instant::now() + self.config.poll;
                 match (gas, market) {
                     (Ok(gas), Ok(market)) => self.sign_first(position, gas, market).await,
                     (Err(client::Error::Reverted { revert, .. }), _) => {
@@ -248,6 +257,13 @@ impl Lane {
                         watching::look(self, position).await
                     }
                     _ => Err(error),
+                }
+            }
+            Done::Head(head) => {
+                self.asking_head = false;
+                match head? {
+                    Some(head) => watching::confirm_up_to(self, head).await,
+                    None => Ok(()),
                 }
             }
             Done::Answered => Ok(()),
@@ -361,6 +377,16 @@ impl Lane {
         Ok(())
     }
 
+    /// Asks for the newest final block beside the loop; what is included at or below it is done then. One question
+    /// serves all that are included meanwhile: the next round asks again for those it came too early for.
+    pub(super) fn ask_final_head(&mut self) {
+        if std::mem::replace(&mut self.asking_head, true) {
+            return;
+        }
+        let (client, rule) = (self.client.clone(), self.config.confirm);
+        self.work.spawn(async move { Done::Head(client.safe_head(rule).await) });
+    }
+
     /// Takes up a finished request whose transaction the chain has lost: what was signed is sent again.
     pub(super) async fn reopen(&mut self, mut entry: Entry) -> Result<(), Error> {
         let Some(newest) = entry.attempts.last() else { return Ok(()) };
@@ -390,7 +416,8 @@ impl Lane {
 impl Live {
     fn new(entry: Entry) -> Self {
         let status = watch::Sender::new(entry.status.clone());
-        Self { entry, status, estimating: false, sent_at: Instant::now() }
+        let now = Instant::now();
+        Self { entry, status, estimating: false, estimate_at: now, sent_at: now }
     }
 
     fn set(&mut self, status: Status) {

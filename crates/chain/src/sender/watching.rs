@@ -52,7 +52,7 @@ pub(super) async fn included(
     let waits = |live: &super::lane::Live| matches!(live.entry.status, Status::Pending { .. });
     if lane.live.get(&position).is_some_and(waits) {
         lane.settle(position, included).await?;
-        confirm(lane).await?;
+        lane.ask_final_head();
     }
     Ok(())
 }
@@ -62,7 +62,7 @@ pub(super) async fn look(lane: &mut Lane, position: u64) -> Result<(), Error> {
     let Some(live) = lane.live.get(&position) else { return Ok(()) };
     if let Some(status) = find(&lane.client, &live.entry).await? {
         lane.settle(position, status).await?;
-        confirm(lane).await?;
+        lane.ask_final_head();
     }
     Ok(())
 }
@@ -225,6 +225,11 @@ async fn confirm(lane: &mut Lane) -> Result<(), Error> {
         return Ok(());
     }
     let Some(head) = lane.final_head().await? else { return Ok(()) };
+    confirm_up_to(lane, head).await
+}
+
+/// As [`confirm`], with a final block that is known.
+pub(super) async fn confirm_up_to(lane: &mut Lane, head: BlockHeader) -> Result<(), Error> {
     let done: Vec<(u64, Status)> = lane
         .live
         .iter()
