@@ -16,34 +16,42 @@ const MOST: usize = 4_096;
 
 /// Answers of one kind, by module and message.
 #[derive(Debug)]
-pub(super) struct Answers<T>(Mutex<HashMap<(Address, MailboxMessageId), (Instant, T)>>);
+pub(super) struct Answers<T>(Mutex<Known<T>>);
+
+#[derive(Debug)]
+struct Known<T> {
+    answers: HashMap<(Address, MailboxMessageId), (Instant, T)>,
+    /// When the old ones were last thrown away.
+    swept: Instant,
+}
 
 impl<T> Default for Answers<T> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self(Mutex::new(Known { answers: HashMap::new(), swept: Instant::now() }))
     }
 }
 
 impl<T: Clone> Answers<T> {
     pub(super) fn get(&self, module: Address, id: MailboxMessageId) -> Option<T> {
         let known = self.0.lock();
-        let (since, answer) = known.get(&(module, id))?;
+        let (since, answer) = known.answers.get(&(module, id))?;
         (since.elapsed() < TTL).then(|| answer.clone())
     }
 
     pub(super) fn keep(&self, module: Address, id: MailboxMessageId, answer: T) {
         let mut known = self.0.lock();
-        if known.len() >= MOST {
-            known.retain(|_, (since, _)| since.elapsed() < TTL);
+        if known.swept.elapsed() > TTL {
+            known.answers.retain(|_, (since, _)| since.elapsed() < TTL);
+            known.swept = Instant::now();
         }
-        if known.len() >= MOST {
-            known.clear();
+        if known.answers.len() >= MOST {
+            known.answers.clear();
         }
-        known.insert((module, id), (Instant::now(), answer));
+        known.answers.insert((module, id), (Instant::now(), answer));
     }
 
     pub(super) fn forget(&self, id: MailboxMessageId) {
-        self.0.lock().retain(|(_, known), _| *known != id);
+        self.0.lock().answers.retain(|(_, known), _| *known != id);
     }
 }
 
@@ -68,7 +76,7 @@ mod tests {
         for number in 0..2 * MOST {
             answers.keep(one, id(number), number);
         }
-        assert!(answers.0.lock().len() <= MOST);
+        assert!(answers.0.lock().answers.len() <= MOST);
         assert_eq!(answers.get(one, id(2 * MOST - 1)), Some(2 * MOST - 1));
     }
 }

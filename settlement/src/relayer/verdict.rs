@@ -1,8 +1,8 @@
 //! What preparing a message came to.
 
-use alloy::sol_types::SolInterface as _;
+use alloy::sol_types::SolInterface;
 use chain::client::{self, Revert};
-use protocol::abi::{ism, read_ism, router};
+use protocol::abi::{ism, prover, read_ism, router};
 
 use super::{delivery::Process, retry::Pace};
 
@@ -101,7 +101,22 @@ pub(super) fn refusal_of(revert: &Revert) -> NotReady {
     });
     match lifted_by_somebody {
         Some(reason) => NotReady::slow(reason),
-        None => NotReady::normal(revert.to_string()),
+        None => NotReady::normal(named(revert)),
+    }
+}
+
+/// A revert in words: with the name and the fields of the error where it is one of ours.
+fn named(revert: &Revert) -> String {
+    fn debug<E: SolInterface + std::fmt::Debug>(revert: &Revert) -> Option<String> {
+        E::abi_decode(&revert.data).ok().map(|error| format!("{error:?}"))
+    }
+    let name = debug::<router::MetalayerRouterErrors>(revert)
+        .or_else(|| debug::<ism::MetalayerIsmErrors>(revert))
+        .or_else(|| debug::<read_ism::ReadIsmErrors>(revert))
+        .or_else(|| debug::<prover::MetaProverErrors>(revert));
+    match name {
+        Some(name) => format!("reverted: {name}"),
+        None => revert.to_string(),
     }
 }
 
@@ -116,4 +131,21 @@ pub(super) fn is_malformed(revert: &Revert) -> bool {
             | Router::MalformedControlMessage(_)
             | Router::EnvelopeMismatch(_))
     ) || revert.reason().is_some_and(|reason| reason.starts_with("TypeCasts: bytes32ToAddress"))
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy::{primitives::U256, sol_types::SolError};
+
+    use super::*;
+
+    #[test]
+    fn reverts_of_ours_are_named_and_others_are_shown() {
+        let error = router::InsufficientFee { required: U256::from(2), given: U256::from(1) };
+        let revert = |data: Vec<u8>| Revert { message: String::new(), data: data.into() };
+        let text = refusal_of(&revert(error.abi_encode())).reason;
+        assert!(text.contains("InsufficientFee") && text.contains("required: 2"), "{text}");
+        let text = refusal_of(&revert(vec![0xde, 0xad, 0xbe, 0xef])).reason;
+        assert_eq!(text, "reverted with 0xdeadbeef");
+    }
 }

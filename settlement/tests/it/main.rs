@@ -10,6 +10,7 @@ mod faults;
 mod folder;
 mod gas;
 mod golden;
+mod reads;
 mod reorgs;
 mod system;
 mod world;
