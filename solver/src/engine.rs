@@ -17,7 +17,10 @@ mod settle;
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -45,8 +48,8 @@ use crate::{
     valuer::Valuer,
 };
 
-/// Orders started at a tick, at most.
-const DUE: u32 = 512;
+/// Looks at a time that are not waiting for a transaction, at most. Each holds its order and what it has asked.
+const LOOKS: usize = 512;
 
 /// Wait after a fault that may pass.
 const AFTER_FAULT: Duration = Duration::from_secs(1);
@@ -112,6 +115,8 @@ pub struct Engine {
     permits: Semaphore,
     /// Orders and batches that a task is looking at, and whether an event has come meanwhile.
     working: Mutex<HashMap<alloy::primitives::B256, bool>>,
+    /// How many of them wait for a transaction to be mined.
+    mining: AtomicUsize,
     /// Whoever reserves: two orders that each fit below a limit may not fit together.
     reserving: tokio::sync::Mutex<()>,
     tick: Duration,
@@ -169,6 +174,7 @@ impl Engine {
             moved,
             permits: Semaphore::new(parts.parallel),
             working: Mutex::default(),
+            mining: AtomicUsize::new(0),
             reserving: tokio::sync::Mutex::default(),
             tick: parts.tick,
             patience: parts.patience,
@@ -184,6 +190,7 @@ impl Engine {
         mut woken: mpsc::UnboundedReceiver<IntentHash>,
         shutdown: CancellationToken,
     ) -> Result<(), store::Error> {
+        self.store.wake_filling(self.now()).await?;
         let mut looks = JoinSet::new();
         let mut ticks = tokio::time::interval(self.tick);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -192,10 +199,7 @@ impl Engine {
                 () = shutdown.cancelled() => break,
                 Some(hash) = woken.recv() => self.start(&mut looks, hash, Cause::Event),
                 _ = ticks.tick() => {
-                    // An order that a task is waiting for stays due: it must not hide others.
-                    let busy = u32::try_from(self.working.lock().len()).unwrap_or(u32::MAX);
-                    let due = self.store.due(self.now(), busy.saturating_add(DUE)).await?;
-                    due.into_iter().for_each(|hash| self.start(&mut looks, hash, Cause::Time));
+                    self.start_due(&mut looks).await?;
                     self.start_batches(&mut looks).await?;
                 }
                 Some(ended) = looks.join_next(), if !looks.is_empty() => {
@@ -224,8 +228,33 @@ impl Engine {
         millis(&self.clock)
     }
 
+    /// Starts looks at orders whose time has come, as many as may be.
+    async fn start_due(self: &Arc<Self>, looks: &mut JoinSet<()>) -> Result<(), store::Error> {
+        // Under load, seldom and many at a time: those under way are read too, only to be passed over.
+        let free = self.free_looks();
+        if free < LOOKS / 2 {
+            return Ok(());
+        }
+        // An order that a task is waiting for stays due: it must not hide others.
+        let working = self.working.lock().len();
+        let limit = u32::try_from(working.saturating_add(free)).unwrap_or(u32::MAX);
+        for hash in self.store.due(self.now(), limit).await? {
+            self.start(looks, hash, Cause::Time);
+        }
+        Ok(())
+    }
+
+    /// How many more looks may begin.
+    fn free_looks(&self) -> usize {
+        let working = self.working.lock().len();
+        let busy = working.saturating_sub(self.mining.load(Ordering::Relaxed));
+        LOOKS.saturating_sub(busy)
+    }
+
     fn start(self: &Arc<Self>, looks: &mut JoinSet<()>, hash: IntentHash, cause: Cause) {
-        if let Some(work) = self.claim_work(hash.0) {
+        // With that many at work the order waits for a tick: what woke it has made it due.
+        let is_free = self.free_looks() > 0;
+        if is_free && let Some(work) = self.claim_work(hash.0) {
             let engine = Arc::clone(self);
             looks.spawn(async move {
                 let mut left = Some(work);
@@ -306,9 +335,24 @@ impl Engine {
         }
     }
 
+    /// Counts a look as waiting for its transaction to be mined, until the guard is dropped.
+    fn wait_for_block(&self) -> Mining<'_> {
+        self.mining.fetch_add(1, Ordering::Relaxed);
+        Mining(&self.mining)
+    }
+
     /// Whether an address is one of our wallets on any chain.
     pub(crate) fn is_ours(&self, address: Address) -> bool {
         self.network.links().any(|(_, link)| link.wallet(address).is_some())
+    }
+}
+
+/// A look that waits for its transaction.
+struct Mining<'a>(&'a AtomicUsize);
+
+impl Drop for Mining<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -93,7 +93,9 @@ impl Store {
     /// Opens the tables in a database, bringing them up to date.
     pub async fn open(db: Db) -> Result<Self, Error> {
         db.migrate("solver", schema::MIGRATIONS).await?;
-        Ok(Self { db })
+        let store = Self { db };
+        store.add_up_reservations().await?;
+        Ok(store)
     }
 
     /// The database, for what is written together with these tables.

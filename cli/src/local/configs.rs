@@ -172,7 +172,7 @@ impl Setting {
          \n[limits]\nexposure = \"10000000\"\nin_flight_per_creator = 10000\n\
          \n[tiers]\ninstant = \"10s\"\nfinalized = \"30s\"\npause = \"0s\"\nmargin = \"30s\"\n\
          fill = \"10s\"\n\
-         \n[batches]\nlongest_wait = \"5s\"\nwithdrawal_wait = \"250ms\"\n"
+         \n[batches]\nlongest_wait = \"3s\"\nwithdrawal_wait = \"250ms\"\n"
         );
         text
     }

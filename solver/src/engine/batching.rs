@@ -1,6 +1,10 @@
 //! Proof lanes: how fills are proven, and forming the batches of those that wait.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use alloy::primitives::{Address, B256, Bytes, U256};
 use chain::sender::Request;
@@ -24,6 +28,12 @@ const PROOF_BASE_GAS: u64 = 100_000;
 
 /// Most filled orders considered for batches in one go.
 const CONSIDERED: u32 = 2_000;
+
+/// Forming takes at most about one part in this many of the time.
+const SHARE: u32 = 20;
+
+/// Longest pause between two looks at what waits for a batch.
+const LONGEST_REST: Duration = Duration::from_secs(1);
 
 /// Ids under which the two formers reserve their work.
 const FORMING_PROOFS: B256 = B256::repeat_byte(0xf1);
@@ -121,14 +131,18 @@ impl Engine {
         if let Some(work) = self.claim_work(FORMING_PROOFS) {
             let engine = Arc::clone(self);
             looks.spawn(async move {
+                let begun = Instant::now();
                 report("proofs", engine.form_proofs().await);
+                rest(begun.elapsed()).await;
                 drop(work);
             });
         }
         if let Some(work) = self.claim_work(FORMING_WITHDRAWALS) {
             let engine = Arc::clone(self);
             looks.spawn(async move {
+                let begun = Instant::now();
                 report("withdrawals", engine.form_withdrawals().await);
+                rest(begun.elapsed()).await;
                 drop(work);
             });
         }
@@ -247,6 +261,11 @@ impl Engine {
         self.store.form_batch(id, draft.kind, &outgoing, &steps, now).await?;
         Ok(())
     }
+}
+
+/// Forming reads every order that waits: with thousands of them it would take all the time if it began anew at once.
+async fn rest(took: Duration) {
+    tokio::time::sleep((took * SHARE).min(LONGEST_REST)).await;
 }
 
 /// Batches are tried again at the next tick: a fault here only needs to be seen.

@@ -16,6 +16,9 @@ use crate::{
     store::{self, Outgoing, Reservation, Step},
 };
 
+/// Milliseconds until an order whose fill was written is looked for again; a restart looks at once.
+const STILL_FILLING: u64 = 60_000;
+
 /// What a look at an undecided or reserved order came to.
 enum Decision {
     /// Nothing against it; the fill as simulated.
@@ -208,7 +211,9 @@ impl Engine {
             .with_gas_limit(gas_limit)
             .with_deadline(order.route().deadline);
         let outgoing = Outgoing { chain: order.destination(), wallet: plan.wallet, request };
-        self.store.take(&[step.send(outgoing)], now).await?;
+        // This look goes on with it; it is due again only if the process ends before.
+        let step = step.retry_at(now + STILL_FILLING).send(outgoing);
+        self.store.take(&[step], now).await?;
         Ok(Next::Again)
     }
 }

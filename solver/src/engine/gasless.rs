@@ -66,7 +66,11 @@ impl Engine {
         })?;
         let mut ticket = wallet.submit(outgoing.request.clone()).await?;
         service::crash_point!("solver.open.sent");
-        let inclusion = match ticket.included().await {
+        let included = {
+            let _mining = self.wait_for_block();
+            ticket.included().await
+        };
+        let inclusion = match included {
             Ok(inclusion) => inclusion,
             Err(sender::Error::Refused { reason, .. }) => {
                 return self.refuse(order, format!("opening fails: {reason}"), Vec::new()).await;

@@ -30,7 +30,11 @@ impl Engine {
         metrics::histogram!("solver_fill_sent_milliseconds")
             .record(self.now().saturating_sub(order.created_at) as f64);
         service::crash_point!("solver.fill.sent");
-        match ticket.confirmed().await {
+        let confirmed = {
+            let _mining = self.wait_for_block();
+            ticket.confirmed().await
+        };
+        match confirmed {
             Ok(inclusion) => self.fill_ended(order, &outgoing, &inclusion).await,
             Err(sender::Error::Refused { reason, .. }) => {
                 self.fill_failed(order, format!("not sent: {reason}"), Vec::new()).await

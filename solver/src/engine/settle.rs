@@ -130,9 +130,10 @@ impl Engine {
             let reason = format!("no proof after {waited} s: proving again");
             return self.go(order, State::Filled, &reason).await;
         }
-        // The proof's event wakes it; looking is for events that were missed, so ever less often.
+        // The proof's event wakes it; looking is for events that were missed, so seldom and ever less often: while no
+        // proofs arrive, every order in flight is looked at, and fills must not wait for that.
         let left = patience.saturating_sub(Duration::from_secs(waited));
-        let wait = (latency / 10).max(Duration::from_secs(waited / 4)).min(left);
+        let wait = latency.max(Duration::from_secs(waited / 4)).min(left);
         let wait = wait.clamp(Duration::from_millis(500), Duration::from_secs(300));
         self.put_off(order, &order.reason, wait).await;
         Ok(Next::Wait)

@@ -4,8 +4,12 @@
 //! reservation until a balance has been read at or after its block, so that money is never free
 //! twice: not between the fill and the reading, not across a restart. Two deciders cannot promise
 //! the same money: taking a reservation begins by writing the holding's row, which orders them.
+//!
+//! A holding's row carries the sum of its reservations, since SQL cannot add up 256-bit numbers and
+//! every decision asks. The sum changes in the transaction that changes a reservation, and is taken
+//! anew when the store is opened.
 
-use std::collections::HashMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use alloy::primitives::{Address, B256, U256};
 use chain::db::{AnyRow, RowExt, Tx, int, word};
@@ -45,8 +49,8 @@ impl Store {
     pub async fn observe(&self, holding: Holding) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
         sqlx::query(
-            "INSERT INTO holdings (chain, wallet, token, amount, block) \
-             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (chain, wallet, token) \
+            "INSERT INTO holdings (chain, wallet, token, amount, block, reserved) \
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (chain, wallet, token) \
              DO UPDATE SET amount = $4, block = $5 WHERE holdings.block <= $5",
         )
         .bind(int(holding.asset.chain.0))
@@ -54,51 +58,58 @@ impl Store {
         .bind(holding.asset.token.as_slice())
         .bind(word(holding.amount))
         .bind(int(holding.block))
+        .bind(word(U256::ZERO))
         .execute(&mut *tx)
         .await?;
-        sqlx::query(
+        let gone = sqlx::query(
             "DELETE FROM reservations WHERE chain = $1 AND wallet = $2 AND token = $3 \
-             AND spent_block <= $4",
+             AND spent_block <= $4 RETURNING *",
         )
         .bind(int(holding.asset.chain.0))
         .bind(holding.wallet.as_slice())
         .bind(holding.asset.token.as_slice())
         .bind(int(holding.block))
-        .execute(&mut *tx)
+        .fetch_all(&mut *tx)
         .await?;
+        subtract(&mut tx, &gone).await?;
         Ok(tx.commit_relaxed().await?)
     }
 
     /// Every holding with what of it is free.
     pub async fn holdings(&self) -> Result<Vec<(Holding, U256)>, Error> {
-        let promises = sqlx::query("SELECT chain, wallet, token, amount FROM reservations")
-            .fetch_all(self.db.pool())
-            .await?;
         let rows = sqlx::query("SELECT * FROM holdings ORDER BY chain, wallet, token")
             .fetch_all(self.db.pool())
             .await?;
-        with_free(&rows, &promises)
+        rows.iter().map(read_holding).collect()
     }
 
     /// What of an asset is free in each wallet that has been read, the richest first. A hint, read
     /// without a transaction: taking a reservation looks again.
     pub async fn free(&self, asset: Asset) -> Result<Vec<(Address, U256)>, Error> {
-        let promises = sqlx::query(
-            "SELECT chain, wallet, token, amount FROM reservations WHERE chain = $1 AND token = $2",
-        )
-        .bind(int(asset.chain.0))
-        .bind(asset.token.as_slice())
-        .fetch_all(self.db.pool())
-        .await?;
         let rows = sqlx::query("SELECT * FROM holdings WHERE chain = $1 AND token = $2")
             .bind(int(asset.chain.0))
             .bind(asset.token.as_slice())
             .fetch_all(self.db.pool())
             .await?;
-        let holdings = with_free(&rows, &promises)?;
-        let mut free: Vec<_> = holdings.into_iter().map(|(h, free)| (h.wallet, free)).collect();
-        free.sort_by_key(|(_, amount)| std::cmp::Reverse(*amount));
+        let mut free = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let (holding, amount) = read_holding(row)?;
+            free.push((holding.wallet, amount));
+        }
+        free.sort_by_key(|(_, amount)| Reverse(*amount));
         Ok(free)
+    }
+
+    /// Writes the sums of what is reserved anew.
+    pub(super) async fn add_up_reservations(&self) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
+        let none = word(U256::ZERO);
+        sqlx::query("UPDATE holdings SET reserved = $1").bind(none).execute(&mut *tx).await?;
+        let rows = sqlx::query("SELECT * FROM reservations").fetch_all(&mut *tx).await?;
+        for (place, sum) in sums(&rows)? {
+            write_reserved(&mut tx, place, sum).await?;
+        }
+        Ok(tx.commit().await?)
     }
 
     /// What is reserved for a holder: an order's hash or a quote's id.
@@ -123,41 +134,75 @@ impl Store {
     }
 }
 
-/// Holdings without what is promised of each.
-fn with_free(rows: &[AnyRow], promises: &[AnyRow]) -> Result<Vec<(Holding, U256)>, Error> {
-    let asset = |row: &AnyRow| {
-        Ok::<_, Error>(Asset { chain: ChainId(row.u64("chain")?), token: row.address("token")? })
-    };
-    let mut promised: HashMap<(Address, Asset), U256> = HashMap::new();
-    for row in promises {
-        let sum = promised.entry((row.address("wallet")?, asset(row)?)).or_default();
-        *sum = sum.saturating_add(row.u256("amount")?);
-    }
-    let mut holdings = Vec::with_capacity(rows.len());
-    for row in rows {
-        let holding = Holding {
-            wallet: row.address("wallet")?,
-            asset: asset(row)?,
-            amount: row.u256("amount")?,
-            block: row.u64("block")?,
-        };
-        let promised = promised.get(&(holding.wallet, holding.asset)).copied().unwrap_or_default();
-        holdings.push((holding, holding.amount.saturating_sub(promised)));
-    }
-    Ok(holdings)
+/// Whose reservations add up: a chain, a wallet and a token. Rows are written in this order, so that two transactions
+/// never wait for each other.
+type Place = (u64, Address, Reverse<Address>);
+
+const fn place(wallet: Address, asset: Asset) -> Place {
+    (asset.chain.0, wallet, Reverse(asset.token))
 }
 
-/// The sum of what is promised of a wallet's asset.
-async fn promised(tx: &mut Tx, wallet: Address, asset: Asset) -> Result<U256, Error> {
-    let rows = sqlx::query(
-        "SELECT amount FROM reservations WHERE chain = $1 AND wallet = $2 AND token = $3",
+/// A holding and what of it is free.
+fn read_holding(row: &AnyRow) -> Result<(Holding, U256), Error> {
+    let holding = Holding {
+        wallet: row.address("wallet")?,
+        asset: Asset { chain: ChainId(row.u64("chain")?), token: row.address("token")? },
+        amount: row.u256("amount")?,
+        block: row.u64("block")?,
+    };
+    Ok((holding, holding.amount.saturating_sub(row.u256("reserved")?)))
+}
+
+/// The sums of reservations.
+fn sums(rows: &[AnyRow]) -> Result<BTreeMap<Place, U256>, Error> {
+    let mut sums: BTreeMap<Place, U256> = BTreeMap::new();
+    for row in rows {
+        let place = (row.u64("chain")?, row.address("wallet")?, Reverse(row.address("token")?));
+        let sum = sums.entry(place).or_default();
+        *sum = sum.saturating_add(row.u256("amount")?);
+    }
+    Ok(sums)
+}
+
+/// Takes reservations that were deleted out of their sums.
+pub(super) async fn subtract(tx: &mut Tx, gone: &[AnyRow]) -> Result<(), Error> {
+    for (place, sum) in sums(gone)? {
+        if let Some((_, reserved)) = lock(tx, place).await? {
+            write_reserved(tx, place, reserved.saturating_sub(sum)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The balance and what is reserved of it; no other transaction changes either before this one ends.
+async fn lock(tx: &mut Tx, (chain, wallet, token): Place) -> Result<Option<(U256, U256)>, Error> {
+    let row = sqlx::query(
+        "UPDATE holdings SET block = block WHERE chain = $1 AND wallet = $2 AND token = $3 \
+         RETURNING amount, reserved",
     )
-    .bind(int(asset.chain.0))
+    .bind(int(chain))
     .bind(wallet.as_slice())
-    .bind(asset.token.as_slice())
-    .fetch_all(&mut **tx)
+    .bind(token.0.as_slice())
+    .fetch_optional(&mut **tx)
     .await?;
-    rows.iter().try_fold(U256::ZERO, |sum, row| Ok(sum.saturating_add(row.u256("amount")?)))
+    row.map(|row| Ok((row.u256("amount")?, row.u256("reserved")?))).transpose()
+}
+
+async fn write_reserved(
+    tx: &mut Tx,
+    (chain, wallet, token): Place,
+    sum: U256,
+) -> Result<(), Error> {
+    sqlx::query(
+        "UPDATE holdings SET reserved = $1 WHERE chain = $2 AND wallet = $3 AND token = $4",
+    )
+    .bind(word(sum))
+    .bind(int(chain))
+    .bind(wallet.as_slice())
+    .bind(token.0.as_slice())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 /// Takes reservations for a holder within a transaction.
@@ -166,23 +211,18 @@ pub(super) async fn reserve(
     holder: B256,
     reservations: &[Reservation],
 ) -> Result<(), Error> {
+    let mut reservations: Vec<&Reservation> = reservations.iter().collect();
+    reservations.sort_by_key(|reservation| place(reservation.wallet, reservation.asset));
     for reservation in reservations {
         let Reservation { wallet, asset, amount, keep } = *reservation;
-        // Writing the row first makes a second decider wait until this one has finished.
-        sqlx::query(
-            "UPDATE holdings SET block = block WHERE chain = $1 AND wallet = $2 AND token = $3",
-        )
-        .bind(int(asset.chain.0))
-        .bind(wallet.as_slice())
-        .bind(asset.token.as_slice())
-        .execute(&mut **tx)
-        .await?;
-        let balance = balance(tx, wallet, asset).await?;
-        let given = balance.saturating_sub(promised(tx, wallet, asset).await?);
+        let place = place(wallet, asset);
+        let (balance, reserved) = lock(tx, place).await?.unwrap_or_default();
+        let given = balance.saturating_sub(reserved);
         let expected = amount.saturating_add(keep);
         if given < expected {
             return Err(Error::NotEnough { asset, given, expected });
         }
+        write_reserved(tx, place, reserved.saturating_add(amount)).await?;
         sqlx::query(
             "INSERT INTO reservations (holder, chain, wallet, token, amount) \
              VALUES ($1, $2, $3, $4, $5)",
@@ -198,24 +238,13 @@ pub(super) async fn reserve(
     Ok(())
 }
 
-async fn balance(tx: &mut Tx, wallet: Address, asset: Asset) -> Result<U256, Error> {
-    let row =
-        sqlx::query("SELECT amount FROM holdings WHERE chain = $1 AND wallet = $2 AND token = $3")
-            .bind(int(asset.chain.0))
-            .bind(wallet.as_slice())
-            .bind(asset.token.as_slice())
-            .fetch_optional(&mut **tx)
-            .await?;
-    Ok(row.map(|row| row.u256("amount")).transpose()?.unwrap_or_default())
-}
-
 /// Gives a holder's reservations back within a transaction.
 pub(super) async fn give_back(tx: &mut Tx, holder: B256) -> Result<(), Error> {
-    sqlx::query("DELETE FROM reservations WHERE holder = $1")
+    let gone = sqlx::query("DELETE FROM reservations WHERE holder = $1 RETURNING *")
         .bind(holder.as_slice())
-        .execute(&mut **tx)
+        .fetch_all(&mut **tx)
         .await?;
-    Ok(())
+    subtract(tx, &gone).await
 }
 
 /// Applies a step's [`Release`].
@@ -236,14 +265,14 @@ pub(super) async fn spend(tx: &mut Tx, holder: B256, block: u64) -> Result<(), E
         .execute(&mut **tx)
         .await?;
     // A balance read at or after that block reflects the fill already.
-    sqlx::query(
+    let gone = sqlx::query(
         "DELETE FROM reservations WHERE holder = $1 AND EXISTS (SELECT 1 FROM holdings h \
                  WHERE h.chain = reservations.chain AND h.wallet = reservations.wallet \
-                 AND h.token = reservations.token AND h.block >= $2)",
+                 AND h.token = reservations.token AND h.block >= $2) RETURNING *",
     )
     .bind(holder.as_slice())
     .bind(int(block))
-    .execute(&mut **tx)
+    .fetch_all(&mut **tx)
     .await?;
-    Ok(())
+    subtract(tx, &gone).await
 }

@@ -305,6 +305,16 @@ impl Store {
         Ok(())
     }
 
+    /// Makes every order due whose fill was written: the look that was to go on with it has died with its process.
+    pub(crate) async fn wake_filling(&self, now: u64) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
+        sqlx::query("UPDATE orders SET retry_at = $1 WHERE state = 'filling'")
+            .bind(int(now))
+            .execute(&mut *tx)
+            .await?;
+        Ok(tx.commit_relaxed().await?)
+    }
+
     /// Writes steps, all or none.
     ///
     /// # Errors

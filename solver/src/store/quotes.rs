@@ -94,13 +94,14 @@ impl Store {
     /// Gives back what quotes hold that nobody took in time. Returns how many there were.
     pub async fn expire_quotes(&self, now_seconds: u64) -> Result<u64, Error> {
         let mut tx = self.db.begin().await?;
-        sqlx::query(
+        let given_back = sqlx::query(
             "DELETE FROM reservations WHERE holder IN \
-             (SELECT id FROM quotes WHERE expires_at < $1 AND taken_by IS NULL)",
+             (SELECT id FROM quotes WHERE expires_at < $1 AND taken_by IS NULL) RETURNING *",
         )
         .bind(int(now_seconds))
-        .execute(&mut *tx)
+        .fetch_all(&mut *tx)
         .await?;
+        inventory::subtract(&mut tx, &given_back).await?;
         let gone = sqlx::query("DELETE FROM quotes WHERE expires_at < $1 AND taken_by IS NULL")
             .bind(int(now_seconds))
             .execute(&mut *tx)

@@ -129,4 +129,8 @@ CREATE TABLE transfers (
 );
 CREATE INDEX transfers_open ON transfers (is_open);
 ",
+    "
+-- The sum of the reservations of each holding; taken anew whenever the store is opened.
+ALTER TABLE holdings ADD COLUMN reserved BLOB;
+",
 ];

@@ -68,7 +68,7 @@ async fn a_solver_until_it_is_told_to_die() {
 }
 
 /// A child that is killed when it is dropped.
-struct Mortal(Child);
+pub(crate) struct Mortal(Child);
 
 impl Mortal {
     fn start(config: &str, world: &World, point: Option<&str>) -> Self {
@@ -86,7 +86,7 @@ impl Mortal {
         Self(command.spawn().unwrap())
     }
 
-    fn is_dead(&mut self) -> bool {
+    pub(crate) fn is_dead(&mut self) -> bool {
         self.0.try_wait().unwrap().is_some()
     }
 }
@@ -99,66 +99,96 @@ impl Drop for Mortal {
     }
 }
 
-/// A solver that dies again and again, and what it was given.
-struct Ordeal {
-    world: World,
+/// A solver that dies again and again, and where each of its orders has to end.
+pub(crate) struct Ordeal {
+    pub(crate) world: World,
     before: invariants::Balances,
     store: Store,
-    hashes: Vec<IntentHash>,
+    ends: Vec<(IntentHash, State)>,
 }
 
 impl Ordeal {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let world = World::new().await;
         let before = invariants::balances(&world, 8);
         let url = format!("sqlite:{}", world.folder.path().join("solver-8.db").display());
         let store = Store::open(Db::open(&url).await.unwrap()).await.unwrap();
-        Self { world, before, store, hashes: Vec::new() }
+        Self { world, before, store, ends: Vec::new() }
     }
 
-    fn publish(&mut self) -> IntentHash {
+    /// An order that is to be paid for.
+    pub(crate) fn publish(&mut self) -> IntentHash {
         let tokens = |amount: u64| U256::from(amount * TT);
         let (a, b) = (self.world.token(FIRST), self.world.token(SECOND));
         let (given, taken) = ((a, tokens(110)), (b, tokens(100)));
         let intent = self.world.intent(SECOND, FIRST, Settle::Instant, given, taken);
         let hash = self.world.publish(FIRST, &intent);
-        self.hashes.push(hash);
+        self.expect(hash, State::Claimed);
         hash
     }
 
-    /// Delivers proofs until the condition holds.
-    async fn until<F: Future<Output = bool>>(&self, what: &str, mut condition: impl FnMut() -> F) {
+    /// Where an order has to end.
+    pub(crate) fn expect(&mut self, hash: IntentHash, end: State) {
+        self.ends.push((hash, end));
+    }
+
+    pub(crate) async fn state(&self, hash: IntentHash) -> Option<State> {
+        self.store.order(hash).await.unwrap().map(|order| order.state)
+    }
+
+    /// A solver with this configuration that dies at the point.
+    pub(crate) fn start(&self, config: &str, point: &str) -> Mortal {
+        Mortal::start(config, &self.world, Some(point))
+    }
+
+    pub(crate) async fn until<F: Future<Output = bool>>(
+        &self,
+        what: &str,
+        mut condition: impl FnMut() -> F,
+    ) {
         let deadline = Instant::now() + PATIENCE;
         while !condition().await {
             assert!(Instant::now() < deadline, "{what}: {:?}", self.store.census().await.unwrap());
-            self.world.deliver_proofs();
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
-    async fn state(&self, hash: IntentHash) -> Option<State> {
-        self.store.order(hash).await.unwrap().map(|order| order.state)
-    }
-
-    async fn claimed(&self) -> usize {
-        let census = self.store.census().await.unwrap();
-        let claimed = census.iter().find(|(state, _)| *state == State::Claimed);
-        claimed.map_or(0, |(_, count)| usize::try_from(*count).unwrap())
+    /// Delivers proofs until the condition holds.
+    async fn deliver_until<F: Future<Output = bool>>(
+        &self,
+        what: &str,
+        mut condition: impl FnMut() -> F,
+    ) {
+        self.until(what, || {
+            self.world.deliver_proofs();
+            condition()
+        })
+        .await;
     }
 
     /// One life in which an order is published and the process dies at the point.
     async fn die_at(&mut self, point: &str) {
-        let mut solver = Mortal::start(&self.world.config_text(8), &self.world, Some(point));
+        let mut solver = self.start(&self.world.config_text(8), point);
         self.publish();
         let dead = std::cell::RefCell::new(&mut solver);
-        self.until(point, async || dead.borrow_mut().is_dead()).await;
+        self.deliver_until(point, async || dead.borrow_mut().is_dead()).await;
     }
 
-    /// A last life without a death: everything comes home.
-    async fn end(self) {
-        let child = Mortal::start(&self.world.config_text(8), &self.world, None);
-        self.until("all claimed", async || self.claimed().await == self.hashes.len()).await;
-        drop(child);
+    /// A life that ends when every order has ended as it has to.
+    pub(crate) async fn last_life(&self) {
+        let _child = Mortal::start(&self.world.config_text(8), &self.world, None);
+        self.deliver_until("every order has ended", async || {
+            let mut ended = true;
+            for (hash, end) in &self.ends {
+                ended &= self.state(*hash).await == Some(*end);
+            }
+            ended
+        })
+        .await;
+    }
+
+    pub(crate) async fn end(self) {
+        self.last_life().await;
         let solver = self.world.solver(8).await;
         invariants::hold(&self.world, &solver, 8, &self.before).await;
     }
@@ -193,7 +223,7 @@ async fn random_deaths_neither_lose_nor_repeat_a_fill() {
         // Not every life comes to its point: then it ends by a signal, once its orders are on their way.
         let dead = std::cell::RefCell::new(&mut solver);
         ordeal
-            .until(&format!("seed {seed}, {point}"), async || {
+            .deliver_until(&format!("seed {seed}, {point}"), async || {
                 let mut under_way = true;
                 for hash in fresh {
                     let state = ordeal.state(hash).await;

@@ -14,4 +14,5 @@ mod prices;
 mod rebalancing;
 mod refusals;
 mod restarts;
+mod steps;
 mod world;
