@@ -6,7 +6,7 @@ use eyre::ensure;
 
 use crate::{World, patience::until};
 
-/// Waits until every message is delivered, and checks what must hold then.
+/// Waits until every message is delivered and no solver has anything in flight, and checks what must hold then.
 ///
 /// # Errors
 /// Every invariant that is broken, or what could not be asked.
@@ -23,6 +23,11 @@ pub async fn hold_but_for(world: &World, refused: &[B256]) -> eyre::Result<()> {
         let verdict = check(world.manifest()).await?;
         ensure!(verdict.is_sound(), "{verdict}");
         Ok((verdict.undelivered == refused).then_some(()))
+    })
+    .await?;
+    until("every solver to be at rest", async || {
+        let busy = world.orders_in_flight().await?;
+        Ok((busy == 0).then_some(()))
     })
     .await
 }

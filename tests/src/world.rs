@@ -19,6 +19,7 @@ use devnet::{Chain, ChainHandle};
 use eyre::{OptionExt, ensure};
 use protocol::abi::intent_source;
 use service::config;
+use solver::order::State;
 use tempfile::TempDir;
 use url::Url;
 
@@ -320,6 +321,21 @@ impl World {
             Ok((status == PAID).then_some(()))
         })
         .await
+    }
+
+    /// How many orders the solvers have filled or are about to fill, and have not been paid for.
+    ///
+    /// # Errors
+    /// Their books cannot be read.
+    pub async fn orders_in_flight(&self) -> eyre::Result<u64> {
+        let mut count = 0;
+        for solver in &self.solvers {
+            let census = solver.store().census().await?;
+            let in_flight =
+                census.iter().filter(|(state, _)| state.is_exposed() || *state == State::Reserved);
+            count += in_flight.map(|(_, orders)| orders).sum::<u64>();
+        }
+        Ok(count)
     }
 
     /// Native currency of a solver on all chains together.

@@ -9,6 +9,7 @@ mod health;
 mod history;
 mod message;
 mod quote;
+mod refund;
 mod role;
 mod send;
 mod soak;
@@ -29,6 +30,8 @@ pub(crate) enum Command {
     Up(up::Up),
     /// Move money between two chains and follow it until the solver is paid.
     Send(send::Send),
+    /// Take the money of a transfer back that nobody filled in time.
+    Refund(refund::Refund),
     /// Show what every provider would charge for a transfer.
     Quote(quote::QuoteCommand),
     /// Show what became of a transfer.
@@ -69,6 +72,7 @@ impl Command {
             Self::Devnet(_) | Self::Validator(_) | Self::Relayer(_) | Self::Aggregator(_) => "info",
             Self::Up(_)
             | Self::Send(_)
+            | Self::Refund(_)
             | Self::Quote(_)
             | Self::Status(_)
             | Self::History(_)
@@ -88,6 +92,7 @@ impl Command {
         match self {
             Self::Up(command) => command.run(output).await,
             Self::Send(command) => command.run(output).await,
+            Self::Refund(command) => command.run(output).await,
             Self::Quote(command) => command.run(output).await,
             Self::Status(command) => command.run(output).await,
             Self::History(command) => command.run(output).await,

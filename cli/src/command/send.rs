@@ -8,19 +8,26 @@ use api::{
     Client,
     aggregator::{Order, OrderState, Quote, Security, Step, SubmitOrderResponse},
 };
+use chain::Manifest;
 use eyre::{OptionExt, WrapErr, bail, ensure};
 use protocol::ids::ChainId;
 use serde::Serialize;
 use tokio::time::sleep;
 
 use crate::{
-    Output, amounts, local, refund,
+    Output, amounts, local, output, refund,
     transfer::{Account, Resolved, System, Transfer},
     wallet::{Call, Wallet},
 };
 
 /// Pause between two looks at the order.
 const LOOK: Duration = Duration::from_millis(100);
+/// How long the aggregator is given to see the transaction that was sent.
+const ANNOUNCE_WITHIN: Duration = Duration::from_secs(600);
+/// After this time without a fill a person is told how long it can take.
+const LATE: Duration = Duration::from_secs(60);
+/// How long after a refund the aggregator is given to see it.
+const REFUND_WITHIN: Duration = Duration::from_secs(300);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Send {
@@ -31,9 +38,10 @@ pub(crate) struct Send {
     #[command(flatten)]
     system: System,
 
-    /// Give up following after this time; the transfer goes on.
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = humantime::parse_duration)]
-    timeout: Duration,
+    /// Give up following after this time; the transfer goes on. Without it until the transfer has ended: paid, or
+    /// refunded once its deadline has passed.
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    timeout: Option<Duration>,
 
     /// Stop following when the money has arrived, before the solver is paid.
     #[arg(long)]
@@ -77,14 +85,11 @@ impl Send {
         let begun = Instant::now();
         let done = execute(&wallet, &quote).await?;
         let submitted = self.announce_order(&client, &quote, &done).await?;
-        let mut follow = Follow { begun, shown: 0, filled_after: None };
+        let mut follow = Follow { begun, shown: 0, filled_after: None, is_told: false };
         let order = follow.until_end(&client, submitted.id, &self).await?;
         if order.state == OrderState::Refundable {
             Output::remark("nobody filled it in time; taking the money back");
-            let opened = opening(&order).ok_or_eyre("no transaction is known to have opened it")?;
-            let receipt = wallet.mined(opened).await?;
-            let hash = refund::refund(&wallet, &manifest, &receipt).await?;
-            Output::remark(format_args!("{:<12} chain {origin}  {hash}", "refund"));
+            take_back(&wallet, &manifest, &order).await?;
             let refunded = follow.until_refunded(&client, submitted.id, &self).await?;
             return self.report(output, &transfer, &quote, &refunded, &follow);
         }
@@ -109,7 +114,10 @@ impl Send {
             };
             match submitted {
                 Ok(submitted) => return Ok(submitted),
-                Err(error) if error.passes() && begun.elapsed() < self.timeout => {
+                Err(error)
+                    if error.passes()
+                        && begun.elapsed() < self.timeout.unwrap_or(ANNOUNCE_WITHIN) =>
+                {
                     sleep(LOOK).await;
                 }
                 Err(error) => return Err(error.into()),
@@ -183,6 +191,19 @@ enum Done {
     Signed(Bytes),
 }
 
+/// Takes the reward of an order back to its creator.
+pub(super) async fn take_back(
+    wallet: &Wallet,
+    manifest: &Manifest,
+    order: &Order,
+) -> eyre::Result<()> {
+    let opened = opening(order).ok_or_eyre("no transaction is known to have opened it")?;
+    let receipt = wallet.mined(opened).await?;
+    let hash = refund::refund(wallet, manifest, &receipt).await?;
+    Output::remark(format_args!("{:<12} chain {}  {hash}", "refund", order.origin_chain_id));
+    Ok(())
+}
+
 /// The transaction that published the order, as the chain holds it now.
 fn opening(order: &Order) -> Option<B256> {
     let mut events = order.events.iter().filter(|event| !event.removed);
@@ -224,6 +245,8 @@ struct Follow {
     begun: Instant,
     shown: usize,
     filled_after: Option<Duration>,
+    /// Whether it was told how long a late fill can take.
+    is_told: bool,
 }
 
 impl Follow {
@@ -245,12 +268,14 @@ impl Follow {
                 if is_end {
                     return Ok(order);
                 }
-                if self.begun.elapsed() > send.timeout {
+                if send.timeout.is_some_and(|timeout| self.begun.elapsed() > timeout) {
                     bail!(
-                        "order {id} is still {:?}; follow it with `metalayer status {id}`",
-                        order.state
+                        "order {id} is still {}; `metalayer status {id}` shows it, and `metalayer refund {id}` takes \
+                         the money back once it can be refunded",
+                        order.state.name()
                     );
                 }
+                self.tell_how_long(&order);
             }
             sleep(LOOK).await;
         }
@@ -263,6 +288,7 @@ impl Follow {
         id: B256,
         send: &Send,
     ) -> eyre::Result<Order> {
+        let begun = Instant::now();
         loop {
             if let Some(order) = client.order(id).await? {
                 self.show(&order);
@@ -270,11 +296,26 @@ impl Follow {
                     return Ok(order);
                 }
             }
-            if self.begun.elapsed() > send.timeout {
+            if begun.elapsed() > send.timeout.unwrap_or(REFUND_WITHIN) {
                 bail!("the refund of order {id} was sent and is not seen yet");
             }
             sleep(LOOK).await;
         }
+    }
+
+    /// Tells once, when a fill is late, until when there may be one.
+    fn tell_how_long(&mut self, order: &Order) {
+        if self.is_told || self.filled_after.is_some() || self.begun.elapsed() < LATE {
+            return;
+        }
+        self.is_told = true;
+        let Some(deadline) = order.deadline else { return };
+        Output::remark(format_args!(
+            "nobody has filled it yet; if nobody does, the money comes back after {} (stopping here loses nothing: \
+             `metalayer refund {}` does it later)",
+            output::time(deadline),
+            order.id
+        ));
     }
 
     fn show(&mut self, order: &Order) {

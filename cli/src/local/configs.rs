@@ -35,6 +35,18 @@ pub struct Setting {
     pub databases: Databases,
     /// What validators announce: `listen`, or a URL of each.
     pub announce: Announce,
+    /// Whose chains they are.
+    pub chains: Chains,
+}
+
+/// Whose chains a system stands on: how long proofs take there, and what posting data costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chains {
+    /// Development chains: final after seconds, never paused, data for nothing.
+    Development,
+    /// Chains of others: solvers allow for what they allow for by themselves, which is final after half an hour and
+    /// a pause of six hours, and pay for data as the chain's stack has it.
+    Real,
 }
 
 /// Where the databases of the services are.
@@ -59,7 +71,12 @@ pub enum Announce {
 impl Setting {
     /// Everything on this machine.
     pub const fn local(keys: Keyring) -> Self {
-        Self { keys, databases: Databases::Files, announce: Announce::Listen }
+        Self {
+            keys,
+            databases: Databases::Files,
+            announce: Announce::Listen,
+            chains: Chains::Development,
+        }
     }
 
     /// The configuration of a service, `None` for what is no service.
@@ -92,6 +109,15 @@ impl Setting {
     /// Reference to a key as a TOML string.
     fn key(&self, holder: Holder) -> String {
         toml_string(&self.keys.reference(holder))
+    }
+
+    /// How a chain of this stack charges for posting data.
+    fn l1_fee(&self, stack: &str) -> &'static str {
+        match (self.chains, stack) {
+            (Chains::Real, "nitro") => "arbitrum",
+            (Chains::Real, "op") => "op_stack",
+            (Chains::Real | Chains::Development, _) => "none",
+        }
     }
 
     /// Configuration file of a validator operator, counted from 0, with a key for each tier.
@@ -155,8 +181,10 @@ impl Setting {
         for (_, chain) in manifest.iter() {
             let id = chain.chain_id.0;
             text += &format!(
-                "\n[chains.{id}]\nwallets = [{wallet}]\nnative = \"ETH\"\nconfirm = \"blocks(1)\"\n",
+                "\n[chains.{id}]\nwallets = [{wallet}]\nnative = \"ETH\"\nconfirm = \"blocks(1)\"\n\
+                 l1_fee = \"{l1_fee}\"\n",
                 wallet = self.key(Holder::Solver(index)),
+                l1_fee = self.l1_fee(&chain.stack),
             );
             if let Some(token) = chain.contracts.test_token {
                 text += &format!(
@@ -164,14 +192,20 @@ impl Setting {
                 );
             }
         }
+        let tiers = match self.chains {
+            Chains::Development => {
+                "\n[tiers]\ninstant = \"10s\"\nfinalized = \"30s\"\npause = \"0s\"\nmargin = \"30s\"\n\
+                 fill = \"10s\"\n"
+            }
+            Chains::Real => "",
+        };
         text += &format!(
             "\n[prices]\nminimum_sources = 1\n\
          \n[[prices.sources]]\nname = \"table\"\nkind = \"fixed\"\n\
          prices = {{ ETH = \"{ETHER_PRICE}\", TT = \"1\" }}\n\
          \n[[routes]]\nleast_profit = \"0\"\nmargin_bps = 5\nlargest = \"50000\"\n\
          \n[limits]\nexposure = \"10000000\"\nin_flight_per_creator = 10000\n\
-         \n[tiers]\ninstant = \"10s\"\nfinalized = \"30s\"\npause = \"0s\"\nmargin = \"30s\"\n\
-         fill = \"10s\"\n\
+         {tiers}\
          \n[batches]\nlongest_wait = \"3s\"\nwithdrawal_wait = \"250ms\"\n"
         );
         text

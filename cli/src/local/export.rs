@@ -18,7 +18,7 @@ use super::{
     keys::{Holder, Keyring},
     layout::{Layout, Role},
     network::Network,
-    system::{devnet_config, solver_urls},
+    system::{devnet_config, solver_urls, with_admin_token},
 };
 
 /// Where a container finds its configuration and the manifest.
@@ -65,10 +65,15 @@ impl Export {
             keys: Keyring::Files(SECRETS_DIR.into()),
             databases: Databases::Postgres(DATABASE),
             announce: Announce::Host,
+            chains: layout.network.kind(),
         };
         let solvers = solver_urls(|role| format!("http://{role}:{LISTEN_PORT}"));
         for role in Role::services() {
-            let text = setting.config(role, &place(), &manifest, &solvers).unwrap_or_default();
+            let text = setting.config(role, &place(layout, role), &manifest, &solvers);
+            let mut text = text.unwrap_or_default();
+            if let Some(token) = token(role) {
+                text = with_admin_token(&Path::new(SECRETS_DIR).join(token), &text);
+            }
             writer.write(&format!("config/{role}.toml"), &text)?;
         }
         let chains = match layout.network {
@@ -83,7 +88,7 @@ impl Export {
         writer.write("Containerfile", CONTAINERFILE)?;
         // The builder needs nothing of this folder, least of all its secrets.
         writer.write(".dockerignore", "*\n")?;
-        writer.write("compose.yaml", &compose::compose(chains))?;
+        writer.write("compose.yaml", &compose::compose(chains, gateway_port(layout)))?;
         writer.write("databases.sql", &databases())?;
         writer.write(".env.example", compose::ENVIRONMENT)?;
         Ok(Self { folder: folder.display().to_string(), files: writer.files, secrets })
@@ -134,6 +139,12 @@ fn secrets(keys: &Keyring) -> eyre::Result<Vec<SecretFile>> {
             holds: format!("key of {address}"),
         });
     }
+    for token in Role::services().filter_map(token) {
+        secrets.push(SecretFile {
+            file: format!("secrets/{token}"),
+            holds: "32 random characters or more, for the operator's API".to_owned(),
+        });
+    }
     secrets.push(SecretFile {
         file: "secrets/integrity.key".to_owned(),
         holds: "32 random characters or more".to_owned(),
@@ -154,12 +165,23 @@ fn in_containers(layout: &Layout, manifest: &Manifest) -> eyre::Result<Manifest>
     Ok(manifest)
 }
 
-fn place() -> Place {
+/// Name of the secret that lets somebody operate a role over HTTP.
+fn token(role: Role) -> Option<String> {
+    matches!(role, Role::Solver(_)).then(|| format!("{role}-admin.token"))
+}
+
+/// Port of the relayer's gateway. Messages with reads name it on the chains by the URLs of the machine that
+/// deployed, and who looks there is the relayer itself: it has to find itself there in its container too.
+fn gateway_port(layout: &Layout) -> u16 {
+    layout.place(Role::Relayer).listen.port()
+}
+
+fn place(layout: &Layout, role: Role) -> Place {
     let any = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
     Place {
         manifest: PathBuf::from(CONFIG_DIR).join("manifest.json"),
         state: STATE_DIR.into(),
-        listen: any(LISTEN_PORT),
+        listen: any(if role == Role::Relayer { gateway_port(layout) } else { LISTEN_PORT }),
         admin: any(ADMIN_PORT),
     }
 }

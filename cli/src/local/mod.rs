@@ -15,7 +15,7 @@ mod supervisor;
 mod system;
 
 pub use chains::{account, client, give_test_tokens, mint_test_tokens};
-pub use configs::{Announce, Databases, Place, Setting};
+pub use configs::{Announce, Chains, Databases, Place, Setting};
 pub use deployment::{deployment, external_deployment, with_gateway};
 pub(crate) use export::Export;
 pub(crate) use healthy::{Endpoint, wait_until_healthy};

@@ -11,7 +11,10 @@ use chain::{ChainClient, KeySource, client::ClientOptions};
 use eyre::{WrapErr, bail, eyre};
 use service::config::{self, FromToml, Section};
 
-use super::keys::{Holder, Keyring};
+use super::{
+    configs::Chains,
+    keys::{Holder, Keyring},
+};
 use crate::wallet::{Call, Wallet};
 
 /// Gas that a deployment takes at most on one chain, tests' tokens and transfers to the roles included.
@@ -27,6 +30,16 @@ pub(crate) enum Network {
     },
     /// Chains that somebody else runs.
     External(Box<External>),
+}
+
+impl Network {
+    /// Whose chains they are.
+    pub(super) const fn kind(&self) -> Chains {
+        match self {
+            Self::Embedded { .. } => Chains::Development,
+            Self::External(_) => Chains::Real,
+        }
+    }
 }
 
 /// Chains that somebody else runs, as a file for `up --network` names them.

@@ -21,6 +21,9 @@ pub(crate) struct Screen {
     logs: String,
     metrics: Vec<RoleView>,
     accounts: Vec<AccountView>,
+    /// How this program was called: what a person can type again.
+    #[serde(skip)]
+    program: String,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -85,6 +88,7 @@ impl Screen {
                 })
                 .collect(),
             accounts: accounts(&layout.keys)?,
+            program: std::env::args().next().unwrap_or_else(|| "metalayer".to_owned()),
         })
     }
 }
@@ -139,10 +143,16 @@ impl fmt::Display for Screen {
         }
         let ids: Vec<_> = self.chains.iter().map(|chain| chain.chain_id.to_string()).collect();
         if let [origin, destination, ..] = ids.as_slice() {
+            let program = &self.program;
             writeln!(f, "\ntry, in another terminal")?;
-            writeln!(f, "  metalayer send 0.1 ETH --from {origin} --to {destination}")?;
-            writeln!(f, "  metalayer send 25 TT --from {destination} --to {origin} --cheapest")?;
-            writeln!(f, "  metalayer history")?;
+            writeln!(f, "  {program} send 0.1 ETH --from {origin} --to {destination}")?;
+            if self.chains.iter().all(|chain| chain.test_token.is_some()) {
+                writeln!(
+                    f,
+                    "  {program} send 25 TT --from {destination} --to {origin} --cheapest"
+                )?;
+            }
+            writeln!(f, "  {program} history")?;
         }
         write!(f, "\nCtrl-C stops everything.")
     }

@@ -1,5 +1,6 @@
 use std::{
     fs::{self, File},
+    path::Path,
     time::Duration,
 };
 
@@ -130,7 +131,8 @@ impl System {
 
     fn write_configs(&self, manifest: &Manifest) -> eyre::Result<()> {
         let layout = &self.layout;
-        let setting = Setting::local(layout.keys.clone());
+        let chains = layout.network.kind();
+        let setting = Setting { chains, ..Setting::local(layout.keys.clone()) };
         let solvers = solver_urls(|role| format!("http://{}", layout.internal(role)));
         for role in Role::services() {
             let text = setting.config(role, &layout.place(role), manifest, &solvers);
@@ -138,8 +140,7 @@ impl System {
             if matches!(role, Role::Solver(_)) {
                 let token = layout.state(role).join("admin.token");
                 write_once(&token).wrap_err_with(|| token.display().to_string())?;
-                let token = toml::Value::String(format!("file:{}", token.display()));
-                text = format!("admin_token = {token}\n{text}");
+                text = with_admin_token(&token, &text);
             }
             let path = layout.config(role);
             fs::write(&path, text).wrap_err_with(|| path.display().to_string())?;
@@ -164,6 +165,12 @@ impl System {
         ];
         ChildSpec { name: role.to_string(), arguments }
     }
+}
+
+/// The configuration of a solver whose operator's API takes the token in this file.
+pub(super) fn with_admin_token(file: &Path, config: &str) -> String {
+    let token = toml::Value::String(format!("file:{}", file.display()));
+    format!("admin_token = {token}\n{config}")
 }
 
 /// Names of the solvers, with the base URLs of their APIs.

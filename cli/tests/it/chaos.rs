@@ -23,8 +23,8 @@ fn nothing_is_lost_while_roles_are_killed_under_load() -> eyre::Result<()> {
     let report: Value = serde_json::from_slice(&output.stdout)
         .map_err(|error| eyre::eyre!("{error}: {}\n{told}", output.status))?;
     let count = |key: &str| report[key].as_u64().unwrap_or_default();
-    assert!(count("kills") >= 2, "{report}");
-    assert!(count("published") > 10, "{report}");
+    assert!(count("kills") >= 10, "{report}");
+    assert!(count("published") > 200, "{report}");
     assert_eq!(count("published"), count("claimed") + count("refunded"), "{report}\n{told}");
     assert_eq!(report["invariants"]["broken"].as_array().map(Vec::len), Some(0), "{report}");
     assert!(output.status.success(), "{report}\n{told}");

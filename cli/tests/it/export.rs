@@ -6,7 +6,10 @@ use clap::Parser;
 use cli::Args;
 use eyre::{OptionExt, ensure};
 use service::config::{self, FromToml};
-use yaml_rust2::{Yaml, YamlLoader};
+use yaml_rust2::{Yaml, YamlLoader, yaml::Hash};
+
+/// The longest pause that a router allows.
+const PAUSE: std::time::Duration = std::time::Duration::from_secs(6 * 3_600);
 
 /// Checks that every command parses, every configuration loads, every file, volume, secret, host and
 /// port that one part names is there in another, and that no key is in any file.
@@ -34,7 +37,7 @@ pub(crate) fn is_sound(folder: &Path) -> eyre::Result<()> {
             ensure!(file == Some(&format!("./secrets/{secret}")), "{name}: secret {secret}");
         }
     }
-    configurations_load(folder, &names, &compose["secrets"])?;
+    configurations_load(folder, services, &compose["secrets"])?;
     nothing_secret_is_written(folder)
 }
 
@@ -73,7 +76,8 @@ fn volumes_exist(folder: &Path, compose: &Yaml, service: &Yaml) -> eyre::Result<
 }
 
 /// Loads every configuration with the role's own reader, its files lying where containers see them.
-fn configurations_load(folder: &Path, names: &BTreeSet<&str>, secrets: &Yaml) -> eyre::Result<()> {
+fn configurations_load(folder: &Path, services: &Hash, secrets: &Yaml) -> eyre::Result<()> {
+    let names: BTreeSet<_> = services.keys().filter_map(Yaml::as_str).collect();
     let sandbox = tempfile::tempdir()?;
     let etc = folder.display().to_string();
     let keys = sandbox.path().display().to_string();
@@ -92,8 +96,17 @@ fn configurations_load(folder: &Path, names: &BTreeSet<&str>, secrets: &Yaml) ->
         fs::write(&file, local)?;
         match name.split('-').next() {
             Some("validator") => loads::<settlement::validator::ValidatorConfig>(&file)?,
-            Some("relayer") => loads::<settlement::relayer::RelayerConfig>(&file)?,
-            Some("solver") => loads::<solver::Config>(&file)?,
+            Some("relayer") => {
+                let config = config::load::<settlement::relayer::RelayerConfig>(&file)?;
+                let exposed = strings(&services[&Yaml::from_str(name)]["expose"]);
+                ensure!(exposed == [config.listen.port().to_string()], "gateway at {exposed:?}");
+            }
+            Some("solver") => {
+                let config = config::load::<solver::Config>(&file)?;
+                ensure!(config.admin_token.is_some(), "{name} cannot be operated");
+                let is_ready = names.contains("chains") || config.tiers.pause >= PAUSE;
+                ensure!(is_ready, "{name} takes others' chains for ours");
+            }
             Some("aggregator") => {
                 let config = config::load::<aggregator::Config>(&file)?;
                 ensure!(config.database == "postgres://metalayer@postgres/aggregator");
@@ -140,7 +153,7 @@ fn the_local_system_is_exported_with_its_chains() -> eyre::Result<()> {
     let arguments = ["up", "--port-base", &port_base, "--json", "--export"];
     let mut command = crate::binary::metalayer(&arguments, home.path());
     let exported = crate::binary::result(command.arg(&target))?;
-    assert_eq!(exported["secrets"].as_array().map(Vec::len), Some(10), "{exported}");
+    assert_eq!(exported["secrets"].as_array().map(Vec::len), Some(12), "{exported}");
     assert!(target.join("chains").is_dir(), "the chains hold the contracts");
     is_sound(&target)
 }

@@ -8,7 +8,7 @@ use std::{
 use eyre::{OptionExt, ensure};
 use serde_json::{Value, json};
 
-use crate::binary::{PATIENCE, Running, free_base, metalayer, result, rpc};
+use crate::binary::{PATIENCE, Running, complaint, free_base, metalayer, result, rpc};
 
 /// Roles that are killed while money is on its way. The chains are the ground they stand on.
 const ROLES: [&str; 7] =
@@ -78,6 +78,7 @@ fn a_restart_keeps_everything_and_what_nobody_fills_comes_back() -> eyre::Result
         .stderr(Stdio::piped())
         .spawn()?;
     wait_for_a_funded_order(home.path())?;
+    let abandoned = abandoned(home.path())?;
     for url in [url(1), url(0)] {
         rpc(&url, "evm_increaseTime", &json!([A_DAY]))?;
     }
@@ -87,7 +88,36 @@ fn a_restart_keeps_everything_and_what_nobody_fills_comes_back() -> eyre::Result
     assert!(!output.status.success(), "nothing arrived, so it has failed: {told}");
     let refunded: Value = serde_json::from_slice(&output.stdout)?;
     assert_eq!(refunded["order"]["state"], "refunded", "{refunded}\n{told}");
+    let id = refunded["order"]["id"].as_str().ok_or_eyre("no id")?;
+    let again = complaint(&mut metalayer(&["refund", id], home.path()))?;
+    ensure!(again.contains("nothing left to refund"), "{again}");
+    wait_for(home.path(), &abandoned, "refundable")?;
+    result(&mut metalayer(&["refund", &abandoned, "--json"], home.path()))?;
+    wait_for(home.path(), &abandoned, "refunded")?;
     up.stop()
+}
+
+/// Sends what nobody fills and stops following it; its id.
+fn abandoned(home: &Path) -> eyre::Result<String> {
+    let told = complaint(&mut metalayer(&["send", "0.2", "ETH", "--timeout", "2s"], home))?;
+    ensure!(told.contains("takes the money back"), "{told}");
+    let history = result(&mut metalayer(&["history", "--json"], home))?;
+    let id = history["orders"][0]["id"].as_str().ok_or_eyre("no id")?.to_owned();
+    let early = complaint(&mut metalayer(&["refund", &id], home))?;
+    ensure!(early.contains("it can be refunded after"), "{early}");
+    Ok(id)
+}
+
+/// Waits until an order is in a state.
+fn wait_for(home: &Path, id: &str, state: &str) -> eyre::Result<()> {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    loop {
+        let order = result(&mut metalayer(&["status", id, "--json"], home))?;
+        if order["state"] == state {
+            return Ok(());
+        }
+        ensure!(std::time::Instant::now() < deadline, "waited for {state}: {order}");
+    }
 }
 
 /// Waits until the default account has an order that waits for its fill.

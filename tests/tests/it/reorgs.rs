@@ -33,15 +33,19 @@ async fn transfers_survive_reorgs_of_both_chains_at_every_stage() -> eyre::Resul
     invariants::hold(&world).await
 }
 
-/// The origin forgets a delivery, and then a claim: both are made again.
+/// The destination forgets a fill, the origin a delivery, and then a claim: all are made again.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_reorg_takes_from_the_origin_is_done_again() -> eyre::Result<()> {
+async fn what_a_reorg_takes_is_done_again() -> eyre::Result<()> {
     let Some(world) = World::start_embedded(2, "reorganizes chains").await? else { return Ok(()) };
     let mut transfers = Vec::new();
-    for stage in [OrderState::Proven, OrderState::Settled] {
+    for (stage, chain, depth) in [
+        (OrderState::Filled, world.destination(), DEPTH),
+        (OrderState::Proven, world.origin(), 1),
+        (OrderState::Settled, world.origin(), 1),
+    ] {
         let transfer = world.user(0)?.sends_native(parse_ether("0.1")?).done().await?;
         transfer.reaches(stage).await?;
-        world.chain(world.origin())?.reorg(1, ReorgMode::Drop)?;
+        world.chain(chain)?.reorg(depth, ReorgMode::Drop)?;
         transfers.push(transfer);
     }
     for transfer in &transfers {

@@ -14,6 +14,7 @@ async fn the_typescript_client_is_current_and_moves_money() -> eyre::Result<()> 
     let check = ["openapi.json", "-o", "src/schema.d.ts", "--check"];
     run(Command::new(tools.join("openapi-typescript")).args(check), &folder)?;
     run(&mut Command::new(tools.join("tsc")), &folder)?;
+    run(Command::new("node").arg(folder.join("dist/test/patience.js")), &folder)?;
 
     let world = World::start().await?;
     let (from, to) = (world.origin(), world.destination());

@@ -1,6 +1,6 @@
 //! The compose file.
 
-use super::{ADMIN_PORT, CONFIG_DIR, LISTEN_PORT, RPC_PORT, STATE_DIR};
+use super::{ADMIN_PORT, CONFIG_DIR, LISTEN_PORT, RPC_PORT, STATE_DIR, token};
 use crate::local::{keys::Holder, layout::Role};
 
 /// Host of the database server.
@@ -44,14 +44,14 @@ const COMMON: &str = "    image: metalayer
     stop_grace_period: 40s
 ";
 
-/// The compose file of all services, with embedded chains if there are any.
-pub(super) fn compose(chains: Option<u16>) -> String {
+/// The compose file of all services, with embedded chains if there are any and the relayer's gateway at this port.
+pub(super) fn compose(chains: Option<u16>, gateway: u16) -> String {
     let mut text = HEAD.to_owned() + &database();
     if let Some(count) = chains {
         text += &embedded_chains(count);
     }
     for role in Role::services() {
-        text += &service(role, chains.is_some());
+        text += &service(role, chains.is_some(), gateway);
     }
     text += "\nvolumes:\n  postgres: {}\n";
     for role in Role::services().filter(|role| keeps_files(*role)) {
@@ -110,7 +110,7 @@ fn embedded_chains(count: u16) -> String {
     )
 }
 
-fn service(role: Role, has_chains: bool) -> String {
+fn service(role: Role, has_chains: bool, gateway: u16) -> String {
     let command = role.command();
     let secrets = secrets(role).join(", ");
     let mut text = format!(
@@ -132,7 +132,8 @@ fn service(role: Role, has_chains: bool) -> String {
         text +=
             &format!("    ports: [\"${{METALAYER_API_LISTEN:-127.0.0.1:8080}}:{LISTEN_PORT}\"]\n");
     } else {
-        text += &format!("    expose: [\"{LISTEN_PORT}\"]\n");
+        let port = if role == Role::Relayer { gateway } else { LISTEN_PORT };
+        text += &format!("    expose: [\"{port}\"]\n");
     }
     text += &format!(
         "    healthcheck:
@@ -163,7 +164,9 @@ fn secrets(role: Role) -> Vec<String> {
             vec![Holder::Instant(index).file(), Holder::Finalized(index).file()]
         }
         Role::Relayer => vec![Holder::Relayer.file()],
-        Role::Solver(index) => vec![Holder::Solver(index).file()],
+        Role::Solver(index) => {
+            [Holder::Solver(index).file()].into_iter().chain(token(role)).collect()
+        }
         Role::Aggregator => vec!["integrity.key".to_owned()],
         Role::Devnet => Vec::new(),
     }
