@@ -12,10 +12,15 @@ use chain::{
 };
 use service::{
     admin::{self, AdminError},
+    clock::Clock,
     health::{Component, Health},
     tasks::{StopError, Tasks},
 };
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    time::{Instant, MissedTickBehavior, timeout},
+};
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 /// Why an agent cannot serve.
@@ -131,6 +136,16 @@ impl Agent {
         Ok(())
     }
 
+    /// Tells in health whether a chain answers, as long as the agent lives. Whoever works with a
+    /// chain waits its failures out, and a chain without news looks like one that is gone.
+    pub(crate) fn watch(&self, name: &str, chain: &ChainClient, interval: Duration) {
+        let health = self.health.component(format!("chain {name}"));
+        // It has just said which chain it is.
+        health.ok();
+        let pulse = pulse(chain.clone(), health, patience(interval), self.tasks.shutdown());
+        self.tasks.spawn(format!("pulse of {name}"), pulse);
+    }
+
     /// Serves `routes`: the start is over.
     pub(crate) fn serve(self, routes: Router, stop_bound: Duration) -> Handle {
         let Self { tasks, health, address, listener, admin, started } = self;
@@ -140,6 +155,44 @@ impl Agent {
         });
         started.ok();
         Handle { tasks, health, address, admin, stop_bound }
+    }
+}
+
+/// How long something may fail that is done at every interval before health says so. Longer than
+/// one request takes with all its retries, so that a broken connection is not told.
+pub(crate) fn patience(interval: Duration) -> Duration {
+    let some = interval.saturating_mul(60).clamp(Duration::from_secs(3), Duration::from_secs(30));
+    some.max(interval.saturating_mul(10))
+}
+
+/// Reads the newest block now and then, and says in health when none could be read for `patience`.
+async fn pulse(
+    chain: ChainClient,
+    health: Component,
+    patience: Duration,
+    shutdown: CancellationToken,
+) {
+    let mut ticks = tokio::time::interval(patience / 6);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut last, mut since) = (Instant::now(), Clock::system().unix());
+    while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+        let read = timeout(patience, chain.latest());
+        let fault = match shutdown.run_until_cancelled(read).await {
+            None => return,
+            Some(Ok(Ok(_))) => {
+                (last, since) = (Instant::now(), Clock::system().unix());
+                health.ok();
+                continue;
+            }
+            Some(Ok(Err(error))) => error.to_string(),
+            Some(Err(_)) => String::from("it does not answer"),
+        };
+        if last.elapsed() >= patience {
+            health.failing(format!(
+                "no block of chain {} could be read since {since} (unix time): {fault}",
+                chain.chain_id()
+            ));
+        }
     }
 }
 

@@ -122,6 +122,8 @@ async fn start(config: RelayerConfig) -> Result<Handle, RelayerError> {
     let validators = system.validators().await?;
     let (mut lanes, mut payers) = (HashMap::new(), HashMap::new());
     for origin in origins.values() {
+        origin.begin_counters();
+        agent.watch(&origin.name, &origin.chain, config.interval);
         let (news, inbox) = mpsc::unbounded_channel();
         let senders = system.senders(origin).await?;
         let payer = senders.first().cloned().ok_or(RelayerError::NoSigner)?;

@@ -91,6 +91,15 @@ impl Origin {
     pub(super) fn hook(&self) -> B256 {
         self.manifest.contracts.merkle_tree_hook.into_word()
     }
+
+    /// Lets the counters of the alert rules begin at zero. One that comes into being with its first
+    /// event has not risen by then, and the rule would miss the event.
+    pub(super) fn begin_counters(&self) {
+        metrics::counter!(
+            "metalayer_relayer_delivered_orphans_total", "origin" => self.name.clone()
+        )
+        .increment(0);
+    }
 }
 
 /// Follows one origin and writes down what it finds.

@@ -241,17 +241,21 @@ impl Validators {
             .await;
         match kept {
             Ok(true) => {
-                metrics::counter!(
-                    "metalayer_relayer_contradicting_checkpoints_total",
-                    "origin" => self.origin.name.clone(), "class" => class,
-                    "validator" => validator.to_string()
-                )
-                .increment(1);
+                self.contradictions(validator, class).increment(1);
                 tracing::error!(%origin, %validator, index, %root, class, "contradicting checkpoint");
             }
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "evidence was not kept"),
         }
+    }
+
+    /// Counts files of a validator that contradict the origin.
+    fn contradictions(&self, validator: Address, class: &'static str) -> metrics::Counter {
+        metrics::counter!(
+            "metalayer_relayer_contradicting_checkpoints_total",
+            "origin" => self.origin.name.clone(), "class" => class,
+            "validator" => validator.to_string()
+        )
     }
 
     /// A reader of each validator's last announced folder, or why there is none.
@@ -291,6 +295,8 @@ impl Validators {
         };
         let mut readers = self.readers.lock();
         for (validator, announced) in validators.into_iter().zip(locations) {
+            // There before the first contradiction: a rule sees only what rises.
+            self.contradictions(validator, "fraud").increment(0);
             readers.insert(validator, (Instant::now(), self.reader_of(&announced)));
         }
     }

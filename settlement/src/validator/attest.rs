@@ -3,7 +3,10 @@
 
 mod reorg;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use alloy::{
     eips::BlockId,
@@ -30,7 +33,10 @@ use super::{
     journal::{Block, Entry, Journal, JournalError},
     metrics::Metrics,
 };
-use crate::checkpoints::{Folder, FolderError, SignedCheckpoint};
+use crate::{
+    agent::patience,
+    checkpoints::{Folder, FolderError, SignedCheckpoint},
+};
 
 /// Blocks asked for in one query of logs.
 const CHUNK: u64 = 2_000;
@@ -186,10 +192,12 @@ impl Attester {
         }
         self.publish_recorded().await?;
         let mut backoff = Backoff::default();
+        let mut stuck_since = None;
         while !shutdown.is_cancelled() {
             match self.round().await {
                 Ok(Round::Done) => {
                     backoff = Backoff::default();
+                    stuck_since = None;
                     self.health.ok();
                     let pause = tokio::time::sleep(self.stream.interval);
                     shutdown.run_until_cancelled(pause).await;
@@ -199,7 +207,8 @@ impl Attester {
                 }
                 Err(Setback::Fatal(error)) => return Err(error),
                 Err(setback) => {
-                    self.note(&setback);
+                    let since = *stuck_since.get_or_insert_with(Instant::now);
+                    self.note(&setback, since.elapsed());
                     backoff.pause(&shutdown).await;
                 }
             }
@@ -217,7 +226,8 @@ impl Attester {
         Ok(())
     }
 
-    fn note(&self, setback: &Setback) {
+    /// Says why the round ended early. What passes by itself is told in health once it has lasted.
+    fn note(&self, setback: &Setback, stuck: Duration) {
         let Stream { chain_name, tier, .. } = &self.stream;
         match setback {
             Setback::RootMismatch { .. } | Setback::Gap { .. } => {
@@ -231,6 +241,10 @@ impl Attester {
             | Setback::Moved
             | Setback::Fatal(_) => {
                 tracing::debug!(chain = chain_name, %tier, %setback, "waiting for the chain");
+                if stuck >= patience(self.stream.interval) {
+                    let seconds = stuck.as_secs();
+                    self.health.failing(format!("nothing signed for {seconds} s: {setback}"));
+                }
             }
         }
     }

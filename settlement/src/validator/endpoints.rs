@@ -46,13 +46,28 @@ impl Endpoints {
 
     /// The newest block that a majority has reached by `rule`: no single endpoint can make a block look
     /// final before it is, and none that lags holds the others up.
+    ///
+    /// # Errors
+    /// What one of them says, when fewer than a majority answer.
     pub(super) async fn head(&self, rule: FinalityRule) -> Result<Option<BlockHeader>, Error> {
         if let [only] = self.each.as_slice() {
             return only.safe_head(rule).await;
         }
         let answers = join_all(self.each.iter().map(|endpoint| endpoint.safe_head(rule))).await;
-        let mut numbers: Vec<u64> =
-            answers.into_iter().filter_map(Result::ok).flatten().map(|head| head.number).collect();
+        let mut numbers: Vec<u64> = Vec::new();
+        let (mut answered, mut fault) = (0, None);
+        for answer in answers {
+            match answer {
+                Ok(head) => {
+                    answered += 1;
+                    numbers.extend(head.map(|head| head.number));
+                }
+                Err(error) => fault = Some(error),
+            }
+        }
+        if let Some(error) = fault.filter(|_| answered < self.required()) {
+            return Err(error);
+        }
         numbers.sort_unstable_by(|one, other| other.cmp(one));
         match numbers.get(self.required() - 1) {
             Some(number) => self.majority.block(BlockNumberOrTag::Number(*number)).await,

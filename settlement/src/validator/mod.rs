@@ -116,6 +116,7 @@ async fn start(config: ValidatorConfig) -> Result<Handle, ValidatorError> {
     };
     for (name, manifest) in config.manifest.iter() {
         let chain = endpoints(&config, name, manifest).await?;
+        agent.watch(name, chain.any(), config.interval);
         let mut readable = ReadChain {
             manifest: manifest.clone(),
             chain: chain.clone(),

@@ -15,6 +15,7 @@ use protocol::{
     ids::MailboxMessageId,
     signable::Signable as _,
 };
+use service::health::{Health, State};
 use settlement::{
     checkpoints::{Folder, SignedCheckpoint},
     relayer::{self, gas::GasPolicy},
@@ -178,6 +179,27 @@ async fn nodes_may_drop_connections_limit_rates_lag_and_be_slow() {
         delivered(&world, id, name).await;
         world.devnet.chains().iter().for_each(devnet::ChainHandle::clear_faults);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_names_a_chain_that_does_not_answer_until_it_does() {
+    let world = World::new().await;
+    let validator = world.validator(1).await;
+    let relayer = world.relayer().await;
+    let healths = [validator.health().clone(), relayer.health().clone()];
+    eventually("both are well", async || healths.iter().all(Health::is_ok)).await;
+    let node = world.devnet.chain(700_001).unwrap();
+    node.set_fault(FaultRule::new(&[], Fault::Drop));
+    for health in &healths {
+        eventually("the chain is missed", async || {
+            let part = health.components().remove("chain chain700001");
+            matches!(part, Some(State::Failing { .. }))
+        })
+        .await;
+        assert_eq!(health.components().remove("chain chain700002"), Some(State::Ok));
+    }
+    node.clear_faults();
+    eventually("the chain is back", async || healths.iter().all(Health::is_ok)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

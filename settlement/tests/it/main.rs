@@ -5,6 +5,7 @@
 mod acceptance;
 mod crashes;
 mod delivery;
+mod documents;
 mod examples;
 mod faults;
 mod folder;
