@@ -1,4 +1,9 @@
-use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    num::NonZeroU32,
+    path::PathBuf,
+    time::Duration,
+};
 
 use alloy::primitives::Address;
 use api::aggregator::RouteLimit;
@@ -352,10 +357,12 @@ impl FromToml for AdmissionKeys {
             section.or_default("concurrency", default.concurrency, "a number of requests");
         let queue = section.or_default("queue", default.queue, "a number of requests");
         let queue_for = section.duration_or("queue_for", default.queue_for);
+        let proxies = section.list::<IpAddr>("trusted_proxies", "IP addresses such as 10.0.0.1");
         let keys = section.tables::<KeyConfig>("keys")?;
         Some(Self(AdmissionConfig {
             anonymous_per_second: NonZeroU32::new(rate),
             anonymous,
+            trusted_proxies: proxies.iter().map(IpAddr::to_canonical).collect(),
             keys: keys.into_iter().map(|key| (key.hash, key.key)).collect(),
             concurrency,
             queue,
@@ -401,6 +408,21 @@ mod tests {
         assert_eq!(config.cache, Lifetimes::default());
         assert_eq!(config.webhooks, WebhookConfig::default());
         assert_eq!(config.admission.keys.len(), 1);
+    }
+
+    #[test]
+    fn proxies_are_trusted_by_address_alone() {
+        let with = |proxies: &str| {
+            let text = EXAMPLE.replace("env:AGGREGATOR_INTEGRITY_KEY", &"k".repeat(32));
+            let text =
+                text.replace("trusted_proxies = []", &format!("trusted_proxies = {proxies}"));
+            service::config::parse::<Config>(&text)
+        };
+        assert!(with("[]").unwrap().admission.trusted_proxies.is_empty());
+        let proxies = with(r#"["10.0.0.1", "::ffff:10.0.0.1", "fd00::1"]"#).unwrap();
+        assert_eq!(proxies.admission.trusted_proxies.len(), 2);
+        let errors = with(r#"["10.0.0.0/8"]"#).unwrap_err();
+        assert_eq!(errors.faults()[0].key, "admission.trusted_proxies");
     }
 
     #[test]

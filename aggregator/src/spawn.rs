@@ -121,6 +121,7 @@ pub fn spawn(config: Config) -> BoxFuture<'static, Result<Handle, SpawnError>> {
 
 async fn start(config: Config) -> Result<Handle, SpawnError> {
     admin::record()?;
+    begin_counters(&config);
     let manifest = Manifest::load(&config.manifest)?;
     let clients = clients(&manifest).await?;
     let db = Db::open(&config.database).await.map_err(StoreError::from)?;
@@ -184,6 +185,21 @@ async fn start(config: Config) -> Result<Handle, SpawnError> {
     let address = serve(config.listen, http::router(app, &http), &tasks.spawner()).await?;
     tracing::info!(%address, %admin, "aggregator is up");
     Ok(Handle { address, admin, tasks })
+}
+
+/// Lets the counters that alert rules watch begin at zero: one that comes into being with its first
+/// event has not risen by then.
+fn begin_counters(config: &Config) {
+    for outcome in ["delivered", "failed", "dead"] {
+        metrics::counter!("metalayer_aggregator_webhook_attempts_total", "outcome" => outcome)
+            .increment(0);
+    }
+    let others = config.providers.iter().map(|provider| provider.name.as_str());
+    for provider in others.chain([SOLVER_NETWORK]) {
+        let label = provider.to_owned();
+        metrics::counter!("metalayer_aggregator_offers_refused_total", "provider" => label)
+            .increment(0);
+    }
 }
 
 async fn serve(

@@ -1,5 +1,5 @@
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     num::NonZeroU32,
     sync::Arc,
@@ -9,6 +9,7 @@ use std::{
 use api::aggregator::ErrorCode;
 use axum::{
     extract::{ConnectInfo, Request, State},
+    http::HeaderMap,
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -24,6 +25,8 @@ use super::{ApiError, request_id};
 
 /// The path whose answer is made while it is given.
 const QUOTE_STREAM: &str = "/v1/quotes/stream";
+/// Where proxies write whom they heard; each adds its peer on the right.
+const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// Who may ask how much.
 #[derive(Clone, Debug)]
@@ -32,6 +35,8 @@ pub struct AdmissionConfig {
     pub anonymous_per_second: Option<NonZeroU32>,
     /// Whether requests without a key are answered at all.
     pub anonymous: bool,
+    /// Proxies of ours, whose word about whom they heard counts.
+    pub trusted_proxies: BTreeSet<IpAddr>,
     /// Keys, by SHA-256 of the key.
     pub keys: BTreeMap<[u8; 32], ApiKey>,
     /// Requests that are worked on at once: so many for quotes, and so many others.
@@ -49,6 +54,7 @@ impl Default for AdmissionConfig {
         Self {
             anonymous_per_second: NonZeroU32::new(50),
             anonymous: true,
+            trusted_proxies: BTreeSet::new(),
             keys: BTreeMap::new(),
             concurrency: 1_024,
             queue: 1_024,
@@ -140,7 +146,7 @@ impl Guard {
             }
             let limiter = self.anonymous.as_ref();
             return limiter.map_or(Ok(None), |limiter| {
-                let checked = limiter.check_key(&address(request));
+                let checked = limiter.check_key(&address(request, &self.config.trusted_proxies));
                 checked.map(|()| None).map_err(|until| too_many(&until))
             });
         };
@@ -191,7 +197,7 @@ impl Guard {
         match self.check(&request, scope) {
             Ok(Some(caller)) => drop(request.extensions_mut().insert(caller)),
             Ok(None) => {}
-            Err(refused) => return refused.into_response(),
+            Err(refused) => return turned_away(refused),
         }
         // The place is free again when the answer begins: a stream is open for long and works
         // little. A stream of quotes works all the time, and holds it.
@@ -201,7 +207,7 @@ impl Guard {
                 None
             }
             Ok(place) => Some(place),
-            Err(refused) => return refused.into_response(),
+            Err(refused) => return turned_away(refused),
         };
         next.run(request).await
     }
@@ -229,9 +235,49 @@ fn scope_of(path: &str) -> Option<Scope> {
     }
 }
 
-fn address(request: &Request) -> IpAddr {
+/// Whom the request counts for.
+fn address(request: &Request, proxies: &BTreeSet<IpAddr>) -> IpAddr {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip())
+    let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
+    client(peer, request.headers(), proxies)
+}
+
+/// The peer; or, when that is a proxy of ours, the last that is none in what the proxies wrote.
+fn client(peer: IpAddr, headers: &HeaderMap, proxies: &BTreeSet<IpAddr>) -> IpAddr {
+    let peer = peer.to_canonical();
+    if !proxies.contains(&peer) {
+        return peer;
+    }
+    // From the right: what stands before the first stranger is that stranger's word.
+    for line in headers.get_all(FORWARDED_FOR).iter().rev() {
+        let Ok(line) = line.to_str() else { return peer };
+        for heard in line.rsplit(',') {
+            match forwarded(heard.trim()) {
+                Some(address) if proxies.contains(&address) => {}
+                Some(address) => return address,
+                None => return peer,
+            }
+        }
+    }
+    peer
+}
+
+/// An address as proxies write it: some add the port.
+fn forwarded(text: &str) -> Option<IpAddr> {
+    let address = text.parse::<IpAddr>();
+    let address = address.or_else(|_| text.parse::<SocketAddr>().map(|socket| socket.ip()));
+    address.ok().map(|address| address.to_canonical())
+}
+
+/// The answer to a request that is not let in.
+fn turned_away(refused: ApiError) -> Response {
+    let reason = match refused.code {
+        ErrorCode::RateLimited => "rate_limited",
+        ErrorCode::Overloaded => "overloaded",
+        _ => "unauthorized",
+    };
+    metrics::counter!("metalayer_aggregator_turned_away_total", "reason" => reason).increment(1);
+    refused.into_response()
 }
 
 fn unauthorized(message: &str) -> ApiError {
@@ -246,7 +292,44 @@ fn too_many(until: &governor::NotUntil<<DefaultClock as Clock>::Instant>) -> Api
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
+
+    #[test]
+    fn a_client_is_whom_our_proxies_heard() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let proxies = BTreeSet::from([ip("10.0.0.1"), ip("10.0.0.2"), ip("fd00::1")]);
+        let of = |peer: &str, lines: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for &line in lines {
+                headers.append(FORWARDED_FOR, HeaderValue::from_static(line));
+            }
+            client(ip(peer), &headers, &proxies).to_string()
+        };
+        // A stranger may write what it likes.
+        assert_eq!(of("192.0.2.7", &["198.51.100.9"]), "192.0.2.7");
+        assert_eq!(of("10.0.0.1", &["198.51.100.9"]), "198.51.100.9");
+        assert_eq!(of("::ffff:10.0.0.1", &["::ffff:198.51.100.9"]), "198.51.100.9");
+        assert_eq!(of("fd00::1", &["[2001:db8::1]:443"]), "2001:db8::1");
+        // What the client made up stands on the left, what our other proxies added on the right.
+        let lines = &["203.0.113.1, nonsense", "198.51.100.9:4711, 10.0.0.2"];
+        assert_eq!(of("10.0.0.1", lines), "198.51.100.9");
+        // Nothing that could be believed.
+        let useless: [&[&'static str]; 4] =
+            [&[], &["nonsense"], &["198.51.100.9, "], &["10.0.0.2"]];
+        for lines in useless {
+            assert_eq!(of("10.0.0.1", lines), "10.0.0.1", "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn without_proxies_of_ours_the_header_says_nothing() {
+        let mut headers = HeaderMap::new();
+        headers.append(FORWARDED_FOR, HeaderValue::from_static("198.51.100.9"));
+        let peer = IpAddr::from([192, 0, 2, 7]);
+        assert_eq!(client(peer, &headers, &AdmissionConfig::default().trusted_proxies), peer);
+    }
 
     #[tokio::test]
     async fn requests_for_quotes_wait_a_while_in_a_short_queue() {

@@ -15,7 +15,12 @@ mod webhooks;
 use std::{collections::BTreeMap, ops::Deref, sync::Arc};
 
 use api::aggregator::{ErrorBody, ErrorCode};
-use axum::{Router, extract::DefaultBodyLimit, http::HeaderValue, middleware::from_fn_with_state};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{HeaderValue, header::RETRY_AFTER},
+    middleware::from_fn_with_state,
+};
 use chain::manifest::Manifest;
 use service::{clock::Clock, health::Health};
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
@@ -163,7 +168,11 @@ fn cors(origins: &[String]) -> CorsLayer {
     } else {
         AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()))
     };
-    CorsLayer::new().allow_origin(allowed).allow_methods(Any).allow_headers(Any)
+    CorsLayer::new()
+        .allow_origin(allowed)
+        .allow_methods(Any)
+        .allow_headers(Any)
+        .expose_headers([RETRY_AFTER])
 }
 
 /// The state of each part, by name.

@@ -1,6 +1,7 @@
 //! Asking a stranger's HTTP service: bounded, without redirects, and never trusted to be JSON.
 
 use api::{aggregator::UnavailableReason, solver::Problem};
+use hyper::StatusCode;
 use serde::{Serialize, de::DeserializeOwned};
 use url::Url;
 
@@ -33,11 +34,21 @@ pub(super) async fn post<T: DeserializeOwned>(
         Decline::new(reason, format!("it cannot be asked: {fault}"))
     })?;
     if !status.is_success() {
-        return Err(Decline::new(UnavailableReason::Error, format!("it answered {status}")));
+        let decline = Decline::new(UnavailableReason::Error, format!("it answered {status}"));
+        return Err(Decline { by_request: is_about_the_question(status), ..decline });
     }
     serde_json::from_slice(&body).map_err(|error| {
         Decline::new(UnavailableReason::Rejected, format!("its answer is malformed: {error}"))
     })
+}
+
+/// Whether a status blames what was asked, such as calls that are longer than it reads: the next
+/// question may be another.
+fn is_about_the_question(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY
+    )
 }
 
 /// Posts something that is taken, or refused with a [`Problem`].

@@ -150,6 +150,7 @@ impl Provider for HttpQuotes {
                     message: format!("it moves no less than {minimum}"),
                     minimum: Some(minimum),
                     maximum: None,
+                    by_request: false,
                 },
                 None => Decline::new(UnavailableReason::NoRoute, "it has no offer"),
             });

@@ -1,5 +1,5 @@
-//! Who quotes. One trait for every kind of provider: services that answer over HTTP, contracts that
-//! are asked on chain, canonical bridges whose order needs more steps days later.
+//! Who quotes. One trait for every kind of provider; there are two, our own solvers and services
+//! that answer over HTTP.
 
 mod answer;
 mod breaker;
@@ -23,7 +23,11 @@ pub use solver_network::{SolverEndpoint, SolverNetwork, SolverNetworkError};
 
 use crate::quoting::{Route, SignedOrder};
 
-/// A source of offers.
+/// A source of offers, each carried out by steps on the origin chain.
+///
+/// What becomes of them is seen for intents of ours alone ([`Plan::Intent`]), by the events of our
+/// contracts. Orders of other plans are not followed yet: their providers keep the reputation that
+/// everybody begins with, and a plan that needs more steps later has no place here.
 #[async_trait]
 pub trait Provider: Debug + Send + Sync {
     /// The name in answers, metrics and configuration.
@@ -106,16 +110,28 @@ pub struct Decline {
     pub minimum: Option<U256>,
     /// The most that can be moved, when the amount was above a limit of the route.
     pub maximum: Option<U256>,
+    /// Whether the request itself is the cause. Anybody can ask such things: counted against the
+    /// provider, they would close it for everybody.
+    pub by_request: bool,
 }
 
 impl Decline {
     /// A refusal without a minimum.
     pub fn new(reason: UnavailableReason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), minimum: None, maximum: None }
+        let message = message.into();
+        Self { reason, message, minimum: None, maximum: None, by_request: false }
+    }
+
+    /// What nobody could carry out: the request's own calls do not work.
+    pub fn of_request(message: impl Into<String>) -> Self {
+        Self { by_request: true, ..Self::new(UnavailableReason::Rejected, message) }
     }
 
     /// Whether it says that the provider is broken rather than unwilling.
     pub const fn is_failure(&self) -> bool {
+        if self.by_request {
+            return false;
+        }
         match self.reason {
             UnavailableReason::Timeout | UnavailableReason::Error | UnavailableReason::Rejected => {
                 true
@@ -127,5 +143,18 @@ impl Decline {
             | UnavailableReason::Busy
             | UnavailableReason::Filtered => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_request_causes_is_no_failure() {
+        assert!(Decline::new(UnavailableReason::Rejected, "malformed").is_failure());
+        let decline = Decline::of_request("the calls revert");
+        assert_eq!(decline.reason, UnavailableReason::Rejected);
+        assert!(!decline.is_failure());
     }
 }

@@ -127,10 +127,10 @@ impl SolverNetwork {
         let asking = answer::post(&solver.quotes, request);
         let late = |_| Err(Decline::new(UnavailableReason::Timeout, "no answer in time"));
         let answer = tokio::time::timeout(budget, asking).await.unwrap_or_else(late);
-        if answer.is_ok() {
-            attempt.succeeded();
-        } else {
+        if answer.as_ref().is_err_and(Decline::is_failure) {
             attempt.failed();
+        } else {
+            attempt.succeeded();
         }
         answer
     }
@@ -215,6 +215,8 @@ impl Provider for SolverNetwork {
     }
 
     async fn offers(&self, route: &Route, budget: Duration) -> Result<Vec<Offer>, Decline> {
+        // Solvers hold inventory for what they quote: they are not asked what cannot be taken.
+        spent(route)?;
         // A slow solver must not take the others' offers with it when the budget is over.
         let budget = budget.mul_f64(0.75);
         let request = &quote_request(route);
@@ -279,10 +281,34 @@ fn decline(none: NoQuote) -> Decline {
         NoQuoteReason::AmountTooLow => UnavailableReason::AmountTooLow,
         NoQuoteReason::AmountTooHigh => UnavailableReason::AmountTooHigh,
         NoQuoteReason::Unavailable => UnavailableReason::Busy,
-        NoQuoteReason::CallsFail => UnavailableReason::Rejected,
+        NoQuoteReason::CallsFail => return Decline::of_request(none.message),
     };
     let minimum = none.minimum.map(|minimum| minimum.0);
-    Decline { reason, message: none.message, minimum, maximum: None }
+    Decline { minimum, ..Decline::new(reason, none.message) }
+}
+
+/// What the request's calls spend, if an intent can give it to them: it is taken out of a native
+/// output, and with a token output nobody would pay it.
+fn spent(route: &Route) -> Result<U256, Decline> {
+    let spent = route
+        .calls
+        .iter()
+        .try_fold(U256::ZERO, |sum, call| sum.checked_add(call.value.0))
+        .ok_or_else(|| Decline::of_request("the calls' values overflow"))?;
+    if !spent.is_zero() && !route.token_out.is_native() {
+        return Err(Decline::of_request("calls carry value but the output is a token"));
+    }
+    match route.amount {
+        AmountRequest::ExactOutput(exact) => left(exact.0, spent).map(|_| spent),
+        AmountRequest::ExactInput(_) => Ok(spent),
+    }
+}
+
+/// What the recipient gets of an output when the calls spend so much of it.
+fn left(amount_out: U256, spent: U256) -> Result<U256, Decline> {
+    amount_out
+        .checked_sub(spent)
+        .ok_or_else(|| Decline::of_request(format!("the calls spend {spent} of {amount_out} wei")))
 }
 
 /// The decline that helps the user most: one that a changed request can lift, then a plain no,
@@ -331,28 +357,21 @@ fn quote_request(route: &Route) -> QuoteRequest {
 /// The intent that takes a quote: pays the recipient, then runs the user's calls.
 ///
 /// With a native output the value of the calls is taken from it; with a token output calls cannot
-/// carry value, because nobody would pay it.
+/// carry value, because nobody would pay it. The solver's quote is priced, simulated and reserved
+/// for a route of exactly this payment and these calls.
 fn intent(route: &Route, signed: &SignedQuote) -> Result<Intent, Decline> {
     let quote = &signed.quote;
     let (amount_in, amount_out) = (quote.amount_in.0, quote.amount_out.0);
-    let spent = route
-        .calls
-        .iter()
-        .try_fold(U256::ZERO, |sum, call| sum.checked_add(call.value.0))
-        .ok_or_else(|| refused("the calls' values overflow"))?;
+    let spent = spent(route)?;
     let (native_amount, tokens, payment) = if route.token_out.is_native() {
-        let value = amount_out
-            .checked_sub(spent)
-            .ok_or_else(|| refused(format!("the calls spend {spent} of {amount_out} wei")))?;
+        let value = left(amount_out, spent)?;
         let payment = Call { target: route.recipient, data: Default::default(), value };
         (amount_out, Vec::new(), payment)
-    } else if spent.is_zero() {
+    } else {
         let token = route.token_out.address;
         let data = erc20::transferCall { to: route.recipient, value: amount_out }.abi_encode();
         let payment = Call { target: token, data: data.into(), value: U256::ZERO };
         (U256::ZERO, vec![TokenAmount { token, amount: amount_out }], payment)
-    } else {
-        return Err(refused("calls carry value but the output is a token"));
     };
     let calls = std::iter::once(payment)
         .chain(route.calls.iter().map(|call| Call {
@@ -397,5 +416,108 @@ const fn trust(security: Security, local: bool) -> &'static str {
             "The contracts and a threshold of validators: the fill is attested when its block is \
              final."
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy::primitives::{Address, B256, Bytes};
+    use api::{
+        Amount,
+        aggregator::{self, Preference},
+        solver::Quote,
+    };
+
+    use super::*;
+    use crate::book::tests::{CHAIN_A, CHAIN_B, USDX_B, book};
+
+    const USER: Address = Address::repeat_byte(7);
+    const TARGET: Address = Address::repeat_byte(9);
+
+    /// A route whose calls carry these values.
+    fn route(token: Address, amount: AmountRequest, values: &[u64]) -> Route {
+        let call = |value: &u64| aggregator::Call {
+            target: TARGET,
+            data: Bytes::from_static(&[1]),
+            value: Amount::from(*value),
+        };
+        let request = aggregator::QuoteRequest {
+            origin_chain_id: CHAIN_A,
+            origin_token: Address::ZERO,
+            destination_chain_id: CHAIN_B,
+            destination_token: token,
+            amount,
+            sender: Some(USER),
+            recipient: None,
+            refund_address: None,
+            preference: Preference::default(),
+            security: None,
+            slippage_bps: 50,
+            gasless: false,
+            calls: values.iter().map(call).collect(),
+            providers: Vec::new(),
+        };
+        Route::new(request, &book()).unwrap()
+    }
+
+    fn signed(amount_out: u64) -> SignedQuote {
+        let quote = Quote {
+            id: B256::repeat_byte(1),
+            solver: Address::repeat_byte(2),
+            origin_chain_id: CHAIN_A,
+            origin_token: Address::ZERO,
+            amount_in: Amount::from(1_000),
+            destination_chain_id: CHAIN_B,
+            destination_token: Address::ZERO,
+            amount_out: Amount::from(amount_out),
+            security: Security::Instant,
+            intent_source: Address::repeat_byte(3),
+            prover: Address::repeat_byte(4),
+            inbox: Address::repeat_byte(5),
+            route_deadline: 2_000,
+            reward_deadline: 3_000,
+            fill_seconds: 1,
+            available: Amount::from(amount_out),
+            expires_at: 1_000,
+            gasless: false,
+        };
+        SignedQuote { quote, signature: Bytes::new() }
+    }
+
+    fn exact_input() -> AmountRequest {
+        AmountRequest::ExactInput(Amount::from(1_000))
+    }
+
+    /// The solver's `quote::tests` has the same numbers: it must price the route that is published.
+    #[test]
+    fn the_calls_value_comes_out_of_a_native_output() {
+        let route = route(Address::ZERO, exact_input(), &[300, 200]);
+        let intent = intent(&route, &signed(900)).unwrap();
+        let calls: Vec<_> =
+            intent.route.calls.iter().map(|call| (call.target, call.value)).collect();
+        let value = |value: u64| U256::from(value);
+        assert_eq!(calls, [(USER, value(400)), (TARGET, value(300)), (TARGET, value(200))]);
+        assert_eq!((intent.route.nativeAmount, intent.route.tokens), (value(900), Vec::new()));
+    }
+
+    #[test]
+    fn calls_that_nobody_can_run_speak_against_no_solver() {
+        let exact_output = AmountRequest::ExactOutput(Amount::from(1_000));
+        let fails = NoQuote {
+            security: None,
+            reason: NoQuoteReason::CallsFail,
+            message: "reverted".into(),
+            minimum: None,
+        };
+        for declined in [
+            spent(&route(USDX_B, exact_input(), &[1])).unwrap_err(),
+            spent(&route(Address::ZERO, exact_output, &[1_001])).unwrap_err(),
+            intent(&route(Address::ZERO, exact_input(), &[901]), &signed(900)).unwrap_err(),
+            decline(fails),
+        ] {
+            assert_eq!(declined.reason, UnavailableReason::Rejected);
+            assert!(!declined.is_failure(), "{declined:?}");
+        }
+        assert_eq!(spent(&route(USDX_B, exact_input(), &[0])), Ok(U256::ZERO));
     }
 }

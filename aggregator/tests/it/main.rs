@@ -5,6 +5,7 @@
 mod caching;
 mod contract;
 mod databases;
+mod documents;
 mod faulty_providers;
 mod instances;
 mod limits;
@@ -12,5 +13,6 @@ mod openapi;
 mod opening;
 mod providers;
 mod reputation;
+mod request_faults;
 mod system;
 mod webhooks;

@@ -33,6 +33,26 @@ export class Refused extends Error {
   }
 }
 
+/** What failed after a transaction was sent: `cause`. The transaction counts, whatever became of the rest. */
+export class SentError extends Error {
+  constructor(
+    /** The last one that was sent. */
+    readonly transaction: Hex,
+    cause: unknown,
+  ) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    super(`transaction ${transaction} was sent, then: ${reason}`, { cause });
+  }
+}
+
+/** What opens an order: the last transaction that was sent for its quote, or what was signed. */
+export type Opening = { transaction: Hex | null } | { signature: Hex };
+
+/** How long, in ms, an aggregator that is not ready is asked again. */
+const PATIENCE = 60_000;
+/** The shortest pause before it is asked again, in ms. */
+const SHORTEST_PAUSE = 250;
+
 /** One aggregator. `http` reaches every route of its API. */
 export class Metalayer {
   readonly http: Client<paths>;
@@ -49,24 +69,43 @@ export class Metalayer {
 
   /**
    * Runs the steps of a quote, in order, and announces its order; the order's id. It needs to know nothing of the
-   * provider.
+   * provider. Whatever fails once a transaction was sent is a {@link SentError} with its hash: {@link announce} goes on
+   * from there.
    */
-  async execute(quote: Quote, wallet: Wallet): Promise<Hex> {
+  async execute(quote: Quote, wallet: Wallet, { timeout = PATIENCE } = {}): Promise<Hex> {
     let transaction: Hex | undefined;
     let signature: Hex | undefined;
-    for (const step of quote.steps) {
-      if (step.kind === "signature") {
-        signature = await wallet.sign(step.typed_data);
-      } else {
-        const { chain_id: chainId, to, data, value } = step;
-        transaction = await wallet.send({ chainId, to: to as Hex, data: data as Hex, value: BigInt(value) });
+    try {
+      for (const step of quote.steps) {
+        if (step.kind === "signature") {
+          signature = await wallet.sign(step.typed_data);
+        } else {
+          const { chain_id: chainId, to, data, value } = step;
+          transaction = await wallet.send({ chainId, to: to as Hex, data: data as Hex, value: BigInt(value) });
+        }
       }
+      // An approval may have been sent before the signature: the signature is what opens the order then.
+      const opening = signature === undefined ? { transaction: transaction ?? null } : { signature };
+      return await this.announce(quote, opening, { timeout });
+    } catch (error) {
+      if (transaction === undefined || error instanceof SentError) throw error;
+      throw new SentError(transaction, error);
     }
-    // An approval may have been sent before the signature: the signature is what opens the order then.
-    const opening = signature === undefined ? { transaction: transaction ?? null } : { signature };
+  }
+
+  /**
+   * Announces the order of a quote; its id. An aggregator that does not know the transaction yet, or has too much to do,
+   * is asked again when it says, for at most `timeout` ms. Announcing an order twice does no harm.
+   */
+  async announce(quote: Quote, opening: Opening, { timeout = PATIENCE } = {}): Promise<Hex> {
+    const deadline = Date.now() + timeout;
     const body = { quote, ...opening };
-    const { id } = await taken(await this.http.POST("/v1/orders", { body }));
-    return id as Hex;
+    for (;;) {
+      const answer = await this.http.POST("/v1/orders", { body });
+      const wait = pause(answer);
+      if (wait === undefined || Date.now() + wait > deadline) return taken(answer).id as Hex;
+      await new Promise((resolve) => setTimeout(resolve, wait));
+    }
   }
 
   /** The order with this id. */
@@ -86,9 +125,30 @@ export class Metalayer {
   }
 }
 
+interface Answer<T> {
+  data?: T;
+  error?: unknown;
+  response: Response;
+}
+
+/** Why the aggregator refused; nothing when somebody else answered, such as a proxy before it. */
+function reason(answer: Answer<unknown>): Schemas["ErrorDetail"] | undefined {
+  return (answer.error as Partial<Schemas["ErrorBody"]> | undefined)?.error;
+}
+
 /** The answer of a request that was taken. */
-function taken<T>(answer: { data?: T; error?: unknown }): T {
+function taken<T>(answer: Answer<T>): T {
   if (answer.data !== undefined) return answer.data;
-  const { error } = answer.error as Schemas["ErrorBody"];
-  throw new Refused(error);
+  const detail = reason(answer);
+  if (detail === undefined) throw new Error(`the aggregator's address answered ${answer.response.status}`);
+  throw new Refused(detail);
+}
+
+/** After how many ms the same request may be taken; nothing when it was, or never will be. */
+function pause(answer: Answer<unknown>): number | undefined {
+  const { status, headers } = answer.response;
+  const unseen = status === 409 && reason(answer)?.code === "transaction_unknown";
+  if (!unseen && status !== 429 && status !== 503) return undefined;
+  const seconds = Number(headers.get("retry-after") ?? 1);
+  return Math.max(SHORTEST_PAUSE, 1_000 * (Number.isFinite(seconds) ? seconds : 1));
 }

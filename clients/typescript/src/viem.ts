@@ -1,7 +1,7 @@
 /** A {@link Wallet} of viem accounts. */
 import { type LocalAccount, type TypedDataDefinition, createPublicClient, createWalletClient, defineChain, http } from "viem";
 
-import type { Call, Hex, Wallet } from "./index.js";
+import { type Call, type Hex, SentError, type Wallet } from "./index.js";
 
 /** The account on the chains with these ids, each behind its RPC URL. */
 export function viemWallet(account: LocalAccount, rpc: Record<number, string>): Wallet {
@@ -24,9 +24,14 @@ export function viemWallet(account: LocalAccount, rpc: Record<number, string>): 
     async send({ chainId, to, data, value }: Call): Promise<Hex> {
       const { reader, writer } = on(chainId);
       const hash = await writer.sendTransaction({ to, data, value });
-      const receipt = await reader.waitForTransactionReceipt({ hash, timeout: 120_000 });
-      if (receipt.status !== "success") throw new Error(`transaction ${hash} reverted`);
-      return hash;
+      try {
+        const receipt = await reader.waitForTransactionReceipt({ hash, timeout: 120_000 });
+        if (receipt.status !== "success") throw new Error("it reverted");
+        // Another one, where the user has raised its fee meanwhile.
+        return receipt.transactionHash;
+      } catch (error) {
+        throw new SentError(hash, error);
+      }
     },
     sign: (typedData: unknown) => account.signTypedData(typedData as TypedDataDefinition),
   };
