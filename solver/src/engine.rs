@@ -54,6 +54,9 @@ const LOOKS: usize = 512;
 /// Wait after a fault that may pass.
 const AFTER_FAULT: Duration = Duration::from_secs(1);
 
+/// Longest wait after faults.
+const LONGEST_AFTER_FAULT: Duration = Duration::from_secs(30);
+
 /// Why a look at an order ended without a step. Each may pass; the order is looked at again.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
@@ -72,6 +75,9 @@ pub enum Fault {
     /// The store refused.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// A chain took too long to answer.
+    #[error("no answer within {} s", .0.as_secs())]
+    Late(Duration),
     /// Something that was written is missing.
     #[error("{0}")]
     Inconsistent(String),
@@ -104,6 +110,8 @@ pub struct Engine {
     pub(crate) valuer: Valuer,
     pub(crate) gatherer: Gatherer,
     pub(crate) clock: Clock,
+    /// When this engine was made (unix milliseconds).
+    started: u64,
     pub(crate) run: Run,
     pub(crate) lanes: Lanes,
     exposure: exposure::Exposure,
@@ -166,6 +174,7 @@ impl Engine {
             store,
             valuer,
             gatherer,
+            started: millis(&clock),
             clock,
             run,
             lanes: Lanes::default(),
@@ -302,7 +311,11 @@ impl Engine {
                 Err(fault) => {
                     metrics::counter!("solver_faults_total").increment(1);
                     tracing::warn!(intent_hash = %hash, state = %order.state, %fault, "will look again");
-                    self.put_off(&order, &fault.to_string(), AFTER_FAULT).await;
+                    // What nobody has been paid for yet can wait the longer the longer it has waited.
+                    let age = Duration::from_millis(self.now().saturating_sub(order.created_at));
+                    let wait = if order.state.is_undecided() { age / 10 } else { AFTER_FAULT };
+                    let wait = wait.clamp(AFTER_FAULT, LONGEST_AFTER_FAULT);
+                    self.put_off(&order, &fault.to_string(), wait).await;
                     return;
                 }
             }

@@ -120,6 +120,11 @@ pub fn judge_intake(intake: &Intake<'_>) -> Ruling {
     first(INTAKE_RULES.iter().map(|(rule, judge)| Ruling { rule, verdict: judge(intake) }))
 }
 
+/// Whether a route has a size that is filled, before anybody has published it.
+pub fn judge_shape(intake: &Intake<'_>) -> Verdict {
+    shape::judge(intake)
+}
+
 /// The first objection on the chains' state, if there is one.
 pub fn judge_case(case: &Case<'_>) -> Ruling {
     first(CASE_RULES.iter().map(|(rule, judge)| Ruling { rule, verdict: judge(case) }))

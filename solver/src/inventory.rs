@@ -1,6 +1,6 @@
 //! Keeps the books of what the wallets hold: balances, allowances, alerts.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use alloy::{
     eips::BlockNumberOrTag,
@@ -11,7 +11,7 @@ use chain::{
     client,
     sender::{self, Request},
 };
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use protocol::{abi::erc20, ids::IntentHash};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +20,7 @@ use crate::{
     facts::balance,
     money::{Asset, Rounding},
     network::{self, Link, Network},
-    order::Amount,
+    order::{Amount, STATES, State},
     policy::{Policy, Served},
     rebalance::Rebalancer,
     store::{self, Entry, EntryKind, Holding, Outgoing, Store},
@@ -32,6 +32,8 @@ const EVERY: Duration = Duration::from_secs(5);
 
 /// How often at most they are read because something has moved.
 const PAUSE: Duration = Duration::from_millis(200);
+/// Longest time for the balances of one chain.
+const READ_WITHIN: Duration = Duration::from_secs(10);
 
 /// Why balances cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -98,15 +100,19 @@ impl Inventory {
                 () = self.moved.notified() => false,
                 _ = reports.tick() => true,
             };
-            for served in self.policy.chains() {
-                match self.read_chain(served).await {
-                    Ok(()) => {}
-                    Err(Error::Store(error)) => return Err(error),
-                    Err(error) => {
-                        metrics::counter!("solver_balance_faults_total").increment(1);
-                        tracing::warn!(chain = %served.id, %error, "balances not read");
-                    }
-                }
+            // A chain that does not answer must not keep the money of the others reserved.
+            let reading = self.policy.chains().map(async |served| {
+                (served.id, tokio::time::timeout(READ_WITHIN, self.read_chain(served)).await)
+            });
+            for (chain, outcome) in join_all(reading).await {
+                let error = match outcome {
+                    Ok(Ok(())) => continue,
+                    Ok(Err(Error::Store(error))) => return Err(error),
+                    Ok(Err(error)) => error.to_string(),
+                    Err(late) => late.to_string(),
+                };
+                metrics::counter!("solver_balance_faults_total").increment(1);
+                tracing::warn!(%chain, error, "balances not read");
             }
             if report {
                 self.report().await?;
@@ -134,7 +140,10 @@ impl Inventory {
                 self.rebalancer.short(holding, token).await;
             }
         }
-        for (state, count) in self.store.census().await? {
+        let census: BTreeMap<State, u64> = self.store.census().await?.into_iter().collect();
+        // A gauge keeps its value: a state that the last order has left has to be set to none.
+        for state in STATES {
+            let count = census.get(&state).copied().unwrap_or_default();
             metrics::gauge!("solver_orders", "state" => state.name()).set(count as f64);
         }
         Ok(())
@@ -145,13 +154,13 @@ impl Inventory {
     pub(crate) async fn approve_all(&self) -> Result<(), Error> {
         // What a process before this one has sent is booked, whether it heard of its end or not.
         for outgoing in self.store.intended().await? {
-            self.send_approval(&outgoing).await?;
+            unless_refused(self.send_approval(&outgoing).await)?;
         }
         for served in self.policy.chains() {
             let link = self.network.link(served.id)?;
             for token in served.tokens.keys().filter(|token| !token.is_zero()) {
                 for wallet in &link.wallets {
-                    self.approve(served, link, *token, wallet).await?;
+                    unless_refused(self.approve(served, link, *token, wallet).await)?;
                 }
             }
         }
@@ -172,9 +181,9 @@ impl Inventory {
             return Ok(());
         }
         let data = erc20::approveCall { spender: served.inbox, value: U256::MAX }.abi_encode();
-        // A token that counts allowances down is approved again: the key must be new then.
-        let nonce = link.client.nonce(owner, BlockNumberOrTag::Latest).await?;
-        let key = format!("approve:{}:{owner}:{token}:{nonce}", served.id);
+        // A key of its own each time: a token that counts allowances down is approved again, and so is one that refused.
+        // What was written down before is sent under its own key, so nothing is sent twice.
+        let key = format!("approve:{}:{owner}:{token}:{:016x}", served.id, rand::random::<u64>());
         let request = Request::call(key, token, data);
         let outgoing = Outgoing { chain: served.id, wallet: owner, request };
         self.store.intend(&outgoing).await?;
@@ -211,5 +220,20 @@ impl Inventory {
         self.store.book(&[entry]).await?;
         self.store.forget_outgoing(&request.key).await?;
         Ok(())
+    }
+}
+
+/// A token that takes no approval now keeps nobody from starting: its fills do not work, all else does, and what is
+/// filled already has to be proven and claimed.
+fn unless_refused(approved: Result<(), Error>) -> Result<(), Error> {
+    match approved {
+        Err(Error::Sender(
+            error @ (sender::Error::Refused { .. } | sender::Error::Canceled { .. }),
+        )) => {
+            metrics::counter!("solver_approvals_refused_total").increment(1);
+            tracing::error!(%error, "the inbox is not approved: fills with this token will fail");
+            Ok(())
+        }
+        approved => approved,
     }
 }

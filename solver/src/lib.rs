@@ -15,6 +15,7 @@
 mod admin;
 mod clock;
 mod config;
+mod counters;
 mod data_fee;
 pub mod engine;
 pub mod explain;
@@ -24,6 +25,7 @@ pub mod filter;
 pub mod http;
 pub mod intake;
 pub mod inventory;
+mod latency;
 pub mod money;
 pub mod network;
 pub mod order;

@@ -10,8 +10,16 @@ use chain::{
     sender::{FeePolicy, SenderConfig},
 };
 use protocol::ids::ChainId;
-use service::tasks::Spawner;
-use tokio::sync::watch;
+use service::{
+    clock::Clock,
+    health::{Component, Health},
+    tasks::Spawner,
+};
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior},
+};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::{ChainConfig, Config};
 
@@ -105,7 +113,8 @@ pub struct Network {
 }
 
 impl Network {
-    /// Connects to every chain, checks that it is the right one, and starts its wallets.
+    /// Connects to every chain, checks that it is the right one, and starts its wallets. Whether a
+    /// chain answers from then on is a part of `health`.
     ///
     /// # Errors
     /// The first chain that cannot be used.
@@ -114,10 +123,11 @@ impl Network {
         manifest: &Manifest,
         db: &Db,
         tasks: &Spawner,
+        health: &Health,
     ) -> Result<Self, Error> {
         let mut links = BTreeMap::new();
         for (id, chain) in &config.chains {
-            links.insert(*id, link(*id, chain, manifest, db, tasks).await?);
+            links.insert(*id, link(*id, chain, manifest, db, tasks, health).await?);
         }
         Ok(Self { links: Arc::new(links) })
     }
@@ -142,6 +152,7 @@ async fn link(
     manifest: &Manifest,
     db: &Db,
     tasks: &Spawner,
+    health: &Health,
 ) -> Result<Link, Error> {
     let deployed = manifest.by_chain_id(id).ok_or(Error::NotServed { chain: id })?.1;
     let urls = if config.rpc.is_empty() { &deployed.rpc } else { &config.rpc };
@@ -165,9 +176,10 @@ async fn link(
     }
     let first = read_head(&client).await.map_err(fault)?;
     let (sender, head) = watch::channel(first);
+    let pulse = Pulse::new(id, config.poll, health);
     tasks.spawn(
         format!("head of {id}"),
-        watch_head(client.clone(), config.poll, sender, tasks.shutdown()),
+        watch_head(client.clone(), config.poll, sender, pulse, tasks.shutdown()),
     );
     Ok(Link { client, wallets, head })
 }
@@ -177,18 +189,24 @@ async fn read_head(client: &ChainClient) -> Result<Head, client::Error> {
     Ok(Head { block, fees })
 }
 
-/// Keeps the head fresh. A chain that does not answer leaves the old one; its age is a metric.
+/// Keeps the head fresh. A chain that does not answer leaves the old one, and health says so.
 async fn watch_head(
     client: ChainClient,
     poll: Duration,
     head: watch::Sender<Head>,
-    shutdown: tokio_util::sync::CancellationToken,
+    mut pulse: Pulse,
+    shutdown: CancellationToken,
 ) {
     let mut ticks = tokio::time::interval(poll);
+    // A chain that answers again is not asked for every poll that it has missed.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
         let chain = client.chain_id().to_string();
-        match read_head(&client).await {
+        let read = pulse.during(read_head(&client));
+        let Some(read) = shutdown.run_until_cancelled(read).await else { return };
+        match read {
             Ok(new) => {
+                pulse.beat();
                 metrics::gauge!("solver_head_time_seconds", "chain" => chain)
                     .set(new.block.timestamp as f64);
                 head.send_if_modified(|old| {
@@ -198,9 +216,85 @@ async fn watch_head(
                 });
             }
             Err(error) => {
+                pulse.missed(&error);
                 metrics::counter!("solver_head_faults_total", "chain" => chain).increment(1);
                 tracing::warn!(chain = %client.chain_id(), %error, "no head");
             }
         }
+    }
+}
+
+/// For how long no read of a head may succeed before health calls the chain silent. Longer than one
+/// read takes with all its retries, so that a broken connection is not told.
+fn patience(poll: Duration) -> Duration {
+    let some_polls = poll.saturating_mul(60).clamp(Duration::from_secs(3), Duration::from_secs(30));
+    some_polls.max(poll.saturating_mul(10))
+}
+
+/// Whether a chain answers: a part of health, and a gauge for alerts.
+///
+/// It asks when reads succeed, not when blocks come: some chains make them only on demand.
+#[derive(Debug)]
+struct Pulse {
+    chain: ChainId,
+    health: Component,
+    patience: Duration,
+    /// The last read that succeeded: to measure by, and as unix time to tell.
+    last: (Instant, u64),
+    /// Why the last read failed.
+    fault: Option<String>,
+}
+
+impl Pulse {
+    /// The pulse of a chain that has just answered.
+    fn new(chain: ChainId, poll: Duration, health: &Health) -> Self {
+        let mut pulse = Self {
+            chain,
+            health: health.component(format!("chain {chain}")),
+            patience: patience(poll),
+            last: (Instant::now(), 0),
+            fault: None,
+        };
+        pulse.beat();
+        pulse
+    }
+
+    /// A read has succeeded.
+    fn beat(&mut self) {
+        let now = Clock::system().unix();
+        self.last = (Instant::now(), now);
+        self.fault = None;
+        metrics::gauge!("solver_head_read_time_seconds", "chain" => self.chain.to_string())
+            .set(now as f64);
+        self.health.ok();
+    }
+
+    /// A read has failed.
+    fn missed(&mut self, error: &client::Error) {
+        self.fault = Some(error.to_string());
+        self.tell_if_silent();
+    }
+
+    /// Waits for a read. One that takes too long is told before it ends.
+    async fn during<T>(&self, read: impl Future<Output = T>) -> T {
+        let mut read = std::pin::pin!(read);
+        tokio::select! {
+            outcome = &mut read => return outcome,
+            () = tokio::time::sleep_until(self.last.0 + self.patience) => {}
+        }
+        self.tell_if_silent();
+        read.await
+    }
+
+    fn tell_if_silent(&self) {
+        let (last, since) = self.last;
+        if last.elapsed() < self.patience {
+            return;
+        }
+        let fault = self.fault.as_deref().unwrap_or("it does not answer");
+        let chain = self.chain;
+        self.health.failing(format!(
+            "no read of the head of chain {chain} has succeeded since {since} (unix time): {fault}"
+        ));
     }
 }

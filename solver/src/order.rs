@@ -109,7 +109,12 @@ impl Order {
 
     /// The idempotency key of the fill of this attempt.
     pub fn fill_key(&self) -> String {
-        format!("fill:{}:{}", self.hash, self.attempt)
+        self.fill_key_of(self.attempt)
+    }
+
+    /// The idempotency key of the fill of an earlier attempt.
+    pub fn fill_key_of(&self, attempt: u64) -> String {
+        format!("fill:{}:{attempt}", self.hash)
     }
 
     /// The canonical encoding that is stored.

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use alloy::primitives::{Address, U256};
@@ -18,6 +19,7 @@ use crate::{
     config::{
         BatchConfig, ChainConfig, Config, L1Fee, LimitsConfig, ListsConfig, RouteConfig, TierConfig,
     },
+    latency::Latencies,
     money::{Asset, Usd},
     order::Order,
 };
@@ -153,6 +155,7 @@ pub struct Policy {
     limits: RwLock<LimitsConfig>,
     lists: RwLock<Arc<ListsConfig>>,
     tiers: TierConfig,
+    latencies: Latencies,
     batches: BatchConfig,
     /// Our wallets on any chain.
     own: BTreeSet<Address>,
@@ -179,6 +182,7 @@ impl Policy {
             limits: RwLock::new(config.limits),
             lists: RwLock::new(Arc::new(config.lists.clone())),
             tiers: config.tiers,
+            latencies: Latencies::default(),
             batches: config.batches,
             // A key that cannot be had stops the start where the wallets are.
             own: (config.chains.values())
@@ -250,9 +254,27 @@ impl Policy {
         Arc::clone(&self.lists.read())
     }
 
-    /// How long proofs take.
-    pub const fn tiers(&self) -> TierConfig {
+    /// How long proofs take on every lane: as configured, or as measured on the slowest one where
+    /// that is longer. Never less than [`Self::tiers_on`] says of one.
+    pub fn tiers(&self) -> TierConfig {
+        self.latencies.raise(self.tiers, |_, _| true)
+    }
+
+    /// How long proofs take on one lane: as configured, or as measured where that is longer.
+    pub fn tiers_on(&self, origin: ChainId, destination: ChainId) -> TierConfig {
+        self.latencies.raise(self.tiers, |from, to| (from, to) == (origin, destination))
+    }
+
+    /// How long proofs take according to the operator, whatever was measured.
+    pub const fn configured_tiers(&self) -> TierConfig {
         self.tiers
+    }
+
+    /// Takes note of the time from the fill of an order to its proof.
+    pub(crate) fn measured(&self, order: &Order, took: Duration) {
+        if let Some(Settlement::Message(tier)) = self.settlement(order) {
+            self.latencies.record((order.origin, order.destination(), tier), took);
+        }
     }
 
     /// How batches are formed.

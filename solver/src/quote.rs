@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::{Config, Run},
     engine::{Engine, Fault},
+    filter::{self, Intake, Verdict},
     money::Asset,
     order::Order,
     policy::{Served, Settlement},
@@ -158,12 +159,27 @@ impl Quoter {
             Ok(lane) => lane,
             Err(message) => return Ok(Err(none(NoQuoteReason::NoRoute, message))),
         };
+        let spent = spent(request);
+        if !spent.is_zero() && !request.destination_token.is_zero() {
+            let message = "calls carry value but the output is a token".to_owned();
+            return Ok(Err(none(NoQuoteReason::CallsFail, message)));
+        }
         let priced = match self.price(request, &lane).await? {
             Ok(priced) => priced,
             Err(price::Refused { reason, message, minimum }) => {
                 return Ok(Err(NoQuote { minimum: minimum.map(Amount), ..none(reason, message) }));
             }
         };
+        // The probe that was simulated pays out more than what is left once the costs are known.
+        if spent > priced.amount_out {
+            let message = format!("the calls spend {spent} of {} wei", priced.amount_out);
+            return Ok(Err(none(NoQuoteReason::AmountTooLow, message)));
+        }
+        // What the rules would refuse is not quoted.
+        let intake = Intake { order: &priced.order, policy: &self.engine.policy };
+        if let Verdict::Reject { reason } = filter::judge_shape(&intake) {
+            return Ok(Err(none(NoQuoteReason::CallsFail, reason)));
+        }
         let quote = self.terms(request, &lane, &priced).await?;
         let wallet = priced.plan.wallet;
         let reservations: Vec<Reservation> = self.engine.reservations(&priced.order, &priced.plan);
@@ -229,13 +245,7 @@ impl Quoter {
         let needed = tiers.latency(lane.tier) + tiers.pause + tiers.margin + tiers.fill;
         let hold = self.lifetime + ROUTE_LIFE;
         let recipient = request.recipient.unwrap_or(Address::repeat_byte(0x11));
-        let (native, tokens, pay) = payment(request.destination_token, amount_out, recipient);
-        let calls = (request.calls.iter()).map(|c| Call {
-            target: c.target,
-            data: c.data.clone(),
-            value: c.value.0,
-        });
-        let extra = calls.clone().fold(U256::ZERO, |sum, c| sum.saturating_add(c.value));
+        let (native_amount, tokens, calls) = payout(request, amount_out, recipient);
         let (reward_native, reward_tokens) = legs(request.origin_token, amount_in);
         let intent = Intent {
             destination: lane.destination.id.0,
@@ -243,9 +253,9 @@ impl Quoter {
                 salt: id,
                 deadline: time(lane.destination.id)? + hold.as_secs(),
                 portal: lane.destination.inbox,
-                nativeAmount: native.saturating_add(extra),
+                nativeAmount: native_amount,
                 tokens,
-                calls: std::iter::once(pay).chain(calls).collect(),
+                calls,
             },
             reward: Reward {
                 deadline: time(lane.origin.id)? + (hold + needed).as_secs(),
@@ -320,16 +330,33 @@ fn busy() -> NoQuote {
     }
 }
 
-/// The route's native amount, its tokens, and the call that pays the recipient.
-fn payment(token: Address, amount: U256, recipient: Address) -> (U256, Vec<TokenAmount>, Call) {
+/// What the request's calls spend.
+fn spent(request: &QuoteRequest) -> U256 {
+    request.calls.iter().fold(U256::ZERO, |sum, call| sum.saturating_add(call.value.0))
+}
+
+/// The route's native amount, its tokens, and its calls: the one that pays the recipient, then the
+/// user's. Those spend of a native output, so that the route takes what is priced and no more.
+fn payout(
+    request: &QuoteRequest,
+    amount: U256,
+    recipient: Address,
+) -> (U256, Vec<TokenAmount>, Vec<Call>) {
+    let token = request.destination_token;
     let (native, tokens) = legs(token, amount);
-    let call = if token.is_zero() {
-        Call { target: recipient, data: Bytes::new(), value: amount }
+    let payment = if token.is_zero() {
+        let value = amount.saturating_sub(spent(request));
+        Call { target: recipient, data: Bytes::new(), value }
     } else {
         let data = erc20::transferCall { to: recipient, value: amount }.abi_encode().into();
         Call { target: token, data, value: U256::ZERO }
     };
-    (native, tokens, call)
+    let further = request.calls.iter().map(|call| Call {
+        target: call.target,
+        data: call.data.clone(),
+        value: call.value.0,
+    });
+    (native, tokens, std::iter::once(payment).chain(further).collect())
 }
 
 fn legs(token: Address, amount: U256) -> (U256, Vec<TokenAmount>) {
@@ -345,5 +372,53 @@ const fn exact(request: &QuoteRequest) -> (bool, U256) {
     match request.amount {
         AmountRequest::ExactInput(amount) => (true, amount.0),
         AmountRequest::ExactOutput(amount) => (false, amount.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USER: Address = Address::repeat_byte(7);
+    const TARGET: Address = Address::repeat_byte(9);
+
+    fn request(token: Address, values: &[u64]) -> QuoteRequest {
+        let call = |value: &u64| api::aggregator::Call {
+            target: TARGET,
+            data: Bytes::from_static(&[1]),
+            value: Amount::from(*value),
+        };
+        QuoteRequest {
+            origin_chain_id: 1,
+            origin_token: Address::ZERO,
+            destination_chain_id: 2,
+            destination_token: token,
+            amount: AmountRequest::ExactInput(Amount::from(1_000)),
+            recipient: Some(USER),
+            calls: values.iter().map(call).collect(),
+            gasless: false,
+            security: None,
+        }
+    }
+
+    /// The aggregator's `solver_network::tests` has the same numbers: it publishes this route.
+    #[test]
+    fn the_calls_value_comes_out_of_a_native_output() {
+        let amount = U256::from(900);
+        let (native, tokens, calls) = payout(&request(Address::ZERO, &[300, 200]), amount, USER);
+        let calls: Vec<_> = calls.iter().map(|call| (call.target, call.value)).collect();
+        let value = |value: u64| U256::from(value);
+        assert_eq!(calls, [(USER, value(400)), (TARGET, value(300)), (TARGET, value(200))]);
+        assert_eq!((native, tokens), (amount, Vec::new()));
+    }
+
+    #[test]
+    fn a_token_is_paid_whole_before_the_calls() {
+        let token = Address::repeat_byte(0xaa);
+        let amount = U256::from(900);
+        let (native, tokens, calls) = payout(&request(token, &[0]), amount, USER);
+        assert_eq!((native, tokens), (U256::ZERO, vec![TokenAmount { token, amount }]));
+        let targets: Vec<_> = calls.iter().map(|call| (call.target, call.value)).collect();
+        assert_eq!(targets, [(token, U256::ZERO), (TARGET, U256::ZERO)]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use chain::{Db, Follower, Manifest, manifest};
+use chain::{Db, Follower, Manifest, db::Lease, manifest};
 use futures::future::BoxFuture;
 use service::{
     admin::{self, AdminError},
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     admin as operator,
     config::{Config, SourceConfig},
+    counters,
     engine::{Engine, Parts},
     http,
     intake::{self, Intake},
@@ -129,14 +130,17 @@ pub fn spawn(config: Config) -> BoxFuture<'static, Result<Handle, Error>> {
 
 async fn start(config: Config) -> Result<Handle, Error> {
     admin::record()?;
+    counters::begin(&config);
     let clock = Clock::system();
     let tasks = Tasks::new();
     let spawner = tasks.spawner();
     let manifest = Manifest::load(&config.manifest)?;
     let policy = Arc::new(Policy::new(&config, &manifest)?);
     let db = Db::open(&config.database).await?;
+    hold(db.lease("solver").await?, &tasks);
     let store = Store::open(db.clone()).await?;
-    let network = Network::connect(&config, &manifest, &db, &spawner).await?;
+    let health = Health::default();
+    let network = Network::connect(&config, &manifest, &db, &spawner, &health).await?;
     preflight::check(&policy, &network).await?;
     let board = Board::new(sources(&config, &network, &clock)?, config.prices.limits);
     board.refresh().await;
@@ -190,12 +194,20 @@ async fn start(config: Config) -> Result<Handle, Error> {
     let quoter = Arc::new(Quoter::new(&config, Arc::clone(&engine)));
     spawner.spawn("quotes", Arc::clone(&quoter).expire(spawner.shutdown()));
     let api = http::serve(config.api_listen, quoter, Arc::clone(&engine), wake, &spawner).await?;
-    let health = Health::default();
     health.component("solver").ok();
     let routes = operator::routes(&config, engine);
     let admin = admin::serve(config.admin_listen, health, routes, &spawner).await?;
     tracing::info!(%api, %admin, chains = config.chains.len(), "solver runs");
     Ok(Handle { api, admin, store, stop_bound: config.stop_bound, tasks })
+}
+
+/// Keeps the books to this process as long as it lives: two solvers with the same books and wallets would both fill.
+fn hold(lease: Lease, tasks: &Tasks) {
+    let shutdown = tasks.shutdown();
+    tasks.spawn("lease", async move {
+        let lost = shutdown.run_until_cancelled(lease.lost()).await;
+        lost.map_or(Ok(()), Err)
+    });
 }
 
 /// Who moves inventory to where it is short.

@@ -122,6 +122,16 @@ impl TierConfig {
             Tier::Finalized | Tier::Espresso => self.finalized,
         }
     }
+
+    /// The same, with a tier that takes at least this long.
+    #[must_use]
+    pub(crate) fn at_least(mut self, tier: Tier, latency: Duration) -> Self {
+        match tier {
+            Tier::Instant => self.instant = self.instant.max(latency),
+            Tier::Finalized | Tier::Espresso => self.finalized = self.finalized.max(latency),
+        }
+        self
+    }
 }
 
 impl FromToml for TierConfig {

@@ -35,6 +35,9 @@ const SHARE: u32 = 20;
 /// Longest pause between two looks at what waits for a batch.
 const LONGEST_REST: Duration = Duration::from_secs(1);
 
+/// Longest time for the batches of one lane.
+const FORM_WITHIN: Duration = Duration::from_secs(10);
+
 /// Ids under which the two formers reserve their work.
 const FORMING_PROOFS: B256 = B256::repeat_byte(0xf1);
 const FORMING_WITHDRAWALS: B256 = B256::repeat_byte(0xf2);
@@ -167,7 +170,7 @@ impl Engine {
         }
         // A prover or a chain that does not answer holds up nobody's proofs but its own.
         let formed = lanes.into_iter().map(|((destination, target), orders)| async move {
-            report("proofs", self.form_proofs_of(destination, target, &orders).await);
+            report("proofs", within(self.form_proofs_of(destination, target, &orders)).await);
         });
         join_all(formed).await;
         Ok(())
@@ -195,7 +198,7 @@ impl Engine {
         let filled = orders.iter().filter_map(|order| order.filled_at).min().unwrap_or(time);
         let mut slack = u64::MAX;
         for order in orders {
-            let tiers = self.policy.tiers();
+            let tiers = self.policy.tiers_on(order.origin, order.destination());
             let latency = match self.policy.settlement(order) {
                 Some(Settlement::Message(tier)) => tiers.latency(tier),
                 Some(Settlement::Local) | None => Duration::ZERO,
@@ -266,6 +269,11 @@ impl Engine {
 /// Forming reads every order that waits: with thousands of them it would take all the time if it began anew at once.
 async fn rest(took: Duration) {
     tokio::time::sleep((took * SHARE).min(LONGEST_REST)).await;
+}
+
+/// What of one lane or one chain may take: the others' next batches wait for it.
+pub(super) async fn within(forming: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {
+    tokio::time::timeout(FORM_WITHIN, forming).await.unwrap_or(Err(Fault::Late(FORM_WITHIN)))
 }
 
 /// Batches are tried again at the next tick: a fault here only needs to be seen.

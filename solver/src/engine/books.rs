@@ -5,7 +5,7 @@ use alloy::{
     rpc::types::{Filter, Log},
     sol_types::SolEvent,
 };
-use chain::sender::{Inclusion, Request};
+use chain::sender::{Inclusion, Request, Status};
 use protocol::{
     abi::{erc20, hyperlane, inbox},
     ids::IntentHash,
@@ -19,6 +19,9 @@ use crate::{
     order::Order,
     store::{Entry, EntryKind, Outgoing},
 };
+
+/// Blocks that one question for logs spans: as many as nodes with a narrow limit allow.
+const SPAN: u64 = 2_000;
 
 /// What a receipt shows beside the gas.
 #[derive(Debug, Default)]
@@ -159,17 +162,13 @@ impl Engine {
 
     /// The fill that the Inbox's event names.
     pub(super) async fn find_fill(&self, order: &Order) -> Result<FoundFill, Fault> {
-        let chain = self.policy.chain(order.destination());
-        let chain = chain.ok_or_else(|| Fault::Inconsistent("destination is not served".into()))?;
         let link = self.network.link(order.destination())?;
-        let filter = Filter::new()
-            .address(chain.inbox)
-            .event_signature(inbox::IntentFulfilled::SIGNATURE_HASH)
-            .topic1(order.hash.0)
-            .from_block(chain.start_block);
         let missing = || Fault::Inconsistent(format!("no fill event of {}", order.hash));
-        let logs = link.client.logs(&filter).await?;
-        let hash = logs.last().and_then(|log| log.transaction_hash).ok_or_else(missing)?;
+        let hash = match self.fill_in_journal(order).await? {
+            Some(hash) => Some(hash),
+            None => self.fill_in_logs(order).await?,
+        };
+        let hash = hash.ok_or_else(missing)?;
         let (receipt, transaction) =
             tokio::try_join!(link.client.receipt(hash), link.client.transaction(hash))?;
         let (receipt, transaction) = receipt.zip(transaction).ok_or_else(missing)?;
@@ -188,6 +187,57 @@ impl Engine {
                 success: receipt.status(),
             },
         })
+    }
+
+    /// The transaction of a fill that our own journal knows, and the chain too.
+    async fn fill_in_journal(&self, order: &Order) -> Result<Option<B256>, Fault> {
+        let link = self.network.link(order.destination())?;
+        for attempt in (1..=order.attempt).rev() {
+            for wallet in &link.wallets {
+                let Some(ticket) = wallet.find(order.fill_key_of(attempt)).await? else { continue };
+                let (Status::Included(inclusion) | Status::Confirmed(inclusion)) = ticket.status()
+                else {
+                    continue;
+                };
+                if inclusion.success && link.client.receipt(inclusion.hash).await?.is_some() {
+                    return Ok(Some(inclusion.hash));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The transaction that emitted the Inbox's event, from the head backwards: nodes limit how many blocks one question
+    /// may span.
+    async fn fill_in_logs(&self, order: &Order) -> Result<Option<B256>, Fault> {
+        let chain = self.policy.chain(order.destination());
+        let chain = chain.ok_or_else(|| Fault::Inconsistent("destination is not served".into()))?;
+        let link = self.network.link(order.destination())?;
+        let filter = Filter::new()
+            .address(chain.inbox)
+            .event_signature(inbox::IntentFulfilled::SIGNATURE_HASH)
+            .topic1(order.hash.0);
+        let mut to = link.head().block.number;
+        loop {
+            let from = to.saturating_sub(SPAN - 1).max(chain.start_block);
+            let logs = link.client.logs(&filter.clone().from_block(from).to_block(to)).await?;
+            if let Some(log) = logs.last() {
+                return Ok(log.transaction_hash);
+            }
+            if from <= chain.start_block {
+                return Ok(None);
+            }
+            to = from - 1;
+        }
+    }
+
+    /// What a transaction took from its wallet for gas and for posting its data.
+    pub(super) async fn gas_of(
+        &self,
+        chain: protocol::ids::ChainId,
+        inclusion: &Inclusion,
+    ) -> Result<U256, Fault> {
+        Ok(gas_paid(inclusion, &self.receipt(chain, inclusion.hash).await?))
     }
 
     async fn receipt(&self, chain: protocol::ids::ChainId, tx: B256) -> Result<Receipt, Fault> {

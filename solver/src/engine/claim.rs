@@ -16,7 +16,7 @@ use protocol::{
 
 use super::{
     Engine, Fault,
-    batching::{BatchDraft, report},
+    batching::{BatchDraft, report, within},
 };
 use crate::{
     fill,
@@ -40,7 +40,7 @@ impl Engine {
         }
         // A chain that does not answer holds up no rewards but its own.
         let formed = by_origin.into_iter().map(|(origin, orders)| async move {
-            report("withdrawals", self.form_withdrawals_at(origin, orders, now).await);
+            report("withdrawals", within(self.form_withdrawals_at(origin, orders, now)).await);
         });
         join_all(formed).await;
         Ok(())
@@ -182,7 +182,13 @@ impl Engine {
         let mut steps = Vec::with_capacity(orders.len());
         let entries = match batch.kind {
             BatchKind::Proof => {
-                steps.extend(orders.iter().map(|o| done(o, State::Attesting, "proof sent")));
+                // From now on this proof is waited for: one that is late is not sent again at every look.
+                let head = self.network.link(batch.outgoing.chain)?.head();
+                steps.extend(orders.iter().map(|order| {
+                    let mut step = done(order, State::Attesting, "proof sent");
+                    step.order.filled_at = Some(head.block.timestamp);
+                    step
+                }));
                 self.book_proof(outgoing, inclusion, orders).await?
             }
             BatchKind::Challenge => {

@@ -19,6 +19,12 @@ use crate::{
 /// Milliseconds until an order whose fill was written is looked for again; a restart looks at once.
 const STILL_FILLING: u64 = 60_000;
 
+/// Pause between looks at an order that is not filled again, and whose fill may still turn up.
+const AFTER_A_FILL: Duration = Duration::from_secs(10);
+
+/// Longest time for a decision.
+const JUDGE_WITHIN: Duration = Duration::from_secs(10);
+
 /// What a look at an undecided or reserved order came to.
 enum Decision {
     /// Nothing against it; the fill as simulated.
@@ -35,8 +41,10 @@ impl Engine {
     /// An undecided order: judge, reserve, and go on to the fill.
     pub(super) async fn decide(&self, order: &Order) -> Result<Next, Fault> {
         let permit = self.permits.acquire().await;
-        let decision = self.judge(order).await?;
+        // A chain that does not answer must not keep the permits from orders of others.
+        let judged = tokio::time::timeout(JUDGE_WITHIN, self.judge(order)).await;
         drop(permit);
+        let decision = judged.unwrap_or(Err(Fault::Late(JUDGE_WITHIN)))?;
         match decision {
             Decision::Ours => self.found_filled(order, Vec::new()).await,
             Decision::Open { outgoing } => self.open(order, &outgoing).await,
@@ -106,6 +114,10 @@ impl Engine {
         let (to, reason, retry_in) = match verdict {
             Verdict::Accept => {
                 (State::Waiting, "no wallet can pay now".into(), Duration::from_secs(1))
+            }
+            // A fill that was sent may yet be mined: such an order ends with its route's deadline, not before.
+            Verdict::Reject { reason } if order.attempt > 0 => {
+                (State::Waiting, reason, AFTER_A_FILL)
             }
             Verdict::Reject { reason } => (State::Refused, reason, Duration::ZERO),
             Verdict::TooLate { reason } => (State::Lost, reason, Duration::ZERO),

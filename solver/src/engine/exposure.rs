@@ -1,8 +1,9 @@
 //! What is out and not yet home.
 
-use std::time::Instant;
+use std::{collections::HashMap, time::Instant};
 
 use parking_lot::Mutex;
+use protocol::ids::IntentHash;
 
 use super::{Engine, Fault};
 use crate::{
@@ -20,6 +21,8 @@ const SHARE: u64 = 50;
 #[derive(Debug, Default)]
 pub(super) struct Exposure {
     known: Mutex<Known>,
+    /// What orders in flight were worth when their prices were last believed.
+    worths: Mutex<HashMap<IntentHash, Usd>>,
     /// Whoever sums; the others wait for the outcome.
     turn: tokio::sync::Mutex<()>,
 }
@@ -65,8 +68,15 @@ impl Engine {
             let mut known = self.exposure.known.lock();
             known.meanwhile = known.unwritten;
         }
-        let mut dollars = Usd::ZERO;
-        self.store.for_each_in_flight(|order| dollars += self.worth_out(order)).await?;
+        let (mut dollars, mut worths) = (Usd::ZERO, HashMap::new());
+        self.store
+            .for_each_in_flight(|order| {
+                let worth = self.worth_out(order);
+                dollars += worth;
+                worths.insert(order.hash, worth);
+            })
+            .await?;
+        *self.exposure.worths.lock() = worths;
         let took = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX / SHARE);
         let until = self.now() + FRESH.max(took.saturating_mul(SHARE));
         let mut known = self.exposure.known.lock();
@@ -92,10 +102,17 @@ impl Engine {
         known.dollars += worth;
         known.meanwhile += worth;
         known.unwritten += worth;
+        drop(known);
+        self.exposure.worths.lock().insert(order.hash, worth);
         Some(Claim { exposure: &self.exposure, worth })
     }
 
+    /// What an order costs us. While a price is not believed, as much as when it was: what is out does not become
+    /// less by a source that fails.
     fn worth_out(&self, order: &Order) -> Usd {
-        self.valuer.worth(&order.spends(), Rounding::Up).unwrap_or_default()
+        let worth = self.valuer.worth(&order.spends(), Rounding::Up);
+        worth.unwrap_or_else(|_| {
+            self.exposure.worths.lock().get(&order.hash).copied().unwrap_or_default()
+        })
     }
 }

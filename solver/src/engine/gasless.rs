@@ -1,11 +1,12 @@
 //! Gasless orders: opened at the origin at our expense, once filling them pays for that too.
 
-use alloy::primitives::U256;
+use alloy::primitives::{Bytes, U256, keccak256};
 use chain::sender::{self, Inclusion};
 use protocol::ids::ChainId;
 
 use super::{Engine, Fault, Next};
 use crate::{
+    data_fee::GasSource,
     facts::Facts,
     filter::{self, Case, Verdict},
     money::{Asset, Usd},
@@ -15,6 +16,9 @@ use crate::{
 
 /// Gas that opening an order takes, with room for programs that cost more than the reference.
 const OPEN_GAS: u64 = 500_000;
+
+/// Bytes of an opening's call data beside the route: the order, the reward and the signature, with room.
+const OPEN_DATA: usize = 1_800;
 
 /// Rules that an order which is not opened yet cannot meet.
 const AFTER_OPENING: [&str; 3] = ["vault", "confirmations", "payout"];
@@ -36,24 +40,51 @@ impl Engine {
         let objection = filter::every_ruling(&case)
             .into_iter()
             .find(|r| !AFTER_OPENING.contains(&r.rule) && r.verdict != Verdict::Accept);
-        let promised = facts.promise.is_some_and(|promise| promise.opening);
-        if objection.is_some() || !(promised || self.pays_for_opening(order, facts)) {
+        if objection.is_some() {
             return Ok(None);
         }
-        Ok(Some(outgoing))
+        let promised = facts.promise.is_some_and(|promise| promise.opening);
+        let pays = promised || self.pays_for_opening(order, facts, &outgoing.request.data).await?;
+        Ok(pays.then_some(outgoing))
     }
 
-    fn pays_for_opening(&self, order: &Order, facts: &Facts) -> bool {
-        let Ok(estimate) = &facts.estimate else { return false };
-        let Some(lane) = self.policy.lane(order.origin, order.destination()) else { return false };
-        let Ok(Some(cost)) = self.cost_of_opening(order.origin) else { return false };
-        estimate.profit() - cost >= lane.margin.required(estimate)
+    async fn pays_for_opening(
+        &self,
+        order: &Order,
+        facts: &Facts,
+        data: &Bytes,
+    ) -> Result<bool, Fault> {
+        let Ok(estimate) = &facts.estimate else { return Ok(false) };
+        let lane = self.policy.lane(order.origin, order.destination());
+        let cost = self.cost_of_opening(order.origin, data).await?;
+        let Some((lane, cost)) = lane.zip(cost) else { return Ok(false) };
+        Ok(estimate.profit() - cost >= lane.margin.required(estimate))
     }
 
-    /// What opening a gasless order costs on its origin now; `None` without a price.
-    pub(crate) fn cost_of_opening(&self, origin: ChainId) -> Result<Option<Usd>, Fault> {
+    /// What opening an order that nobody has signed yet may cost on its origin; `None` without a price.
+    pub(crate) async fn cost_of_opening_unsigned(
+        &self,
+        order: &Order,
+    ) -> Result<Option<Usd>, Fault> {
+        // Bytes that nothing makes smaller: who compresses them asks no less for the real ones.
+        let length = OPEN_DATA + order.route().encode().len();
+        let mut data = Vec::with_capacity(length + 32);
+        let mut word = order.route().salt;
+        while data.len() < length {
+            word = keccak256(word);
+            data.extend(word);
+        }
+        self.cost_of_opening(order.origin, &data.into()).await
+    }
+
+    /// What opening an order with this call data costs on its origin now, gas and the fee for posting it; `None`
+    /// without a price.
+    async fn cost_of_opening(&self, origin: ChainId, data: &Bytes) -> Result<Option<Usd>, Fault> {
         let gas_price = self.network.link(origin)?.head().gas_price();
-        let wei = U256::from(OPEN_GAS) * U256::from(gas_price);
+        let source = self.policy.chain(origin).map(|c| c.intent_source).unwrap_or_default();
+        let posting = self.gatherer.data_fee(origin, GasSource::Assumed, source, data).await?;
+        let wei =
+            U256::from(OPEN_GAS).saturating_mul(U256::from(gas_price)).saturating_add(posting);
         let valued = self.valuer.valued(Asset::native(origin), wei);
         Ok(valued.ok().and_then(|valued| valued.as_cost().ok()))
     }
@@ -76,13 +107,15 @@ impl Engine {
                 return self.refuse(order, format!("opening fails: {reason}"), Vec::new()).await;
             }
             Err(sender::Error::Canceled { empty, .. }) => {
-                let entries = empty.iter().map(|empty| self.opening_gas(order, outgoing, empty));
-                let entries = entries.collect();
+                let mut entries = Vec::new();
+                if let Some(empty) = &empty {
+                    entries.push(self.opening_gas(order, outgoing, empty).await?);
+                }
                 return self.refuse(order, "opening came too late".into(), entries).await;
             }
             Err(error) => return Err(error.into()),
         };
-        let entry = self.opening_gas(order, outgoing, &inclusion);
+        let entry = self.opening_gas(order, outgoing, &inclusion).await?;
         if inclusion.success {
             self.store.book(&[entry]).await?;
             self.store.forget_outgoing(&outgoing.request.key).await?;
@@ -91,10 +124,15 @@ impl Engine {
         self.refuse(order, "opening reverted".into(), vec![entry]).await
     }
 
-    fn opening_gas(&self, order: &Order, outgoing: &Outgoing, inclusion: &Inclusion) -> Entry {
+    async fn opening_gas(
+        &self,
+        order: &Order,
+        outgoing: &Outgoing,
+        inclusion: &Inclusion,
+    ) -> Result<Entry, Fault> {
         let native = Asset::native(outgoing.chain);
-        let amount = U256::from(inclusion.gas_used) * U256::from(inclusion.gas_price);
-        Entry {
+        let amount = self.gas_of(outgoing.chain, inclusion).await?;
+        Ok(Entry {
             tx: inclusion.hash,
             position: 0,
             intent: order.hash,
@@ -104,7 +142,7 @@ impl Engine {
             amount,
             usd: -self.cost_worth(native, amount),
             at: self.now(),
-        }
+        })
     }
 
     async fn refuse(

@@ -84,7 +84,11 @@ impl Engine {
     async fn follow(&self, order: &Order, seen: AtOrigin) -> Result<Next, Fault> {
         match seen {
             AtOrigin::Unproven => Ok(Next::Wait),
-            AtOrigin::Ours => self.go(order, State::Proven, "the origin's prover names us").await,
+            AtOrigin::Ours => {
+                let next = self.go(order, State::Proven, "the origin's prover names us").await?;
+                self.note_latency(order);
+                Ok(next)
+            }
             AtOrigin::WrongDestination { given } => self.challenge(order, given).await,
             AtOrigin::Stranger(claimant) => {
                 self.forfeit(order, format!("the origin's prover names {claimant}")).await
@@ -96,6 +100,18 @@ impl Engine {
             AtOrigin::Withdrawn(claimant) => {
                 self.forfeit(order, format!("the reward was paid to {claimant}")).await
             }
+        }
+    }
+
+    /// Takes note of how long the proof took from the fill, in the destination's time. Orders that an
+    /// earlier process has seen say nothing: their proofs may have waited for this one.
+    fn note_latency(&self, order: &Order) {
+        let Ok(link) = self.network.link(order.destination()) else { return };
+        if let Some(filled_at) = order.filled_at
+            && order.created_at >= self.started
+        {
+            let took = link.head().block.timestamp.saturating_sub(filled_at);
+            self.policy.measured(order, Duration::from_secs(took));
         }
     }
 
@@ -116,8 +132,9 @@ impl Engine {
     /// No proof yet: wait, or prove again when it has taken far too long.
     async fn still_unproven(&self, order: &Order) -> Result<Next, Fault> {
         let latency = match self.policy.settlement(order) {
-            Some(Settlement::Message(tier)) => self.policy.tiers().latency(tier),
-            Some(Settlement::Local) | None => self.policy.tiers().fill,
+            // Not as measured: proofs that took long, or were lost, must not put off the next one.
+            Some(Settlement::Message(tier)) => self.policy.configured_tiers().latency(tier),
+            Some(Settlement::Local) | None => self.policy.configured_tiers().fill,
         };
         if !self.filled_by_us(order).await? {
             return self.fill_reorganised(order).await;

@@ -215,7 +215,7 @@ impl Gatherer {
     }
 
     /// Wei beside the gas for posting this call data.
-    async fn data_fee(
+    pub(crate) async fn data_fee(
         &self,
         chain: ChainId,
         source: GasSource,

@@ -134,7 +134,10 @@ impl Gatherer {
                 && a.amount <= quote.amount_out.0
         });
         let in_time = order.created_at / 1_000 <= quote.expires_at;
+        // It binds for one try, and as long as it said: whoever keeps a fill from working must not keep the price.
+        let binds = order.attempt == 0 && order.route().deadline <= quote.route_deadline;
         let honoured = untaken
+            && binds
             && pays
             && takes
             && in_time

@@ -1,15 +1,15 @@
 //! There is time to fill the route, and time to prove before the reward may be refunded.
 //!
-//! Chain time decides on both sides. A reward's deadline must leave the tier's latency, the
-//! longest pause of the messaging layer, and a margin; before that the creator cannot take the
-//! reward back.
+//! Chain time decides on both sides. A reward's deadline must leave the tier's latency (configured,
+//! or measured on the lane where that is longer), the longest pause of the messaging layer, and a
+//! margin; before that the creator cannot take the reward back.
 
 use super::{Case, Verdict};
 use crate::policy::Settlement;
 
 pub(super) fn judge(case: &Case<'_>) -> Verdict {
     let Case { order, policy, facts } = *case;
-    let tiers = policy.tiers();
+    let tiers = policy.tiers_on(order.origin, order.destination());
     let left = order.route().deadline.saturating_sub(facts.destination_time);
     if order.route().deadline < facts.destination_time {
         return Verdict::TooLate { reason: "the route has expired".into() };

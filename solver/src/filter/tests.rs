@@ -197,6 +197,24 @@ fn each_rule_on_the_chains_refuses_what_it_is_for() {
 }
 
 #[test]
+fn proofs_that_take_longer_than_configured_ask_for_later_deadlines() {
+    let (policy, mut order, facts) = (policy(), order(), facts());
+    let rule = |order: &Order| judge_case(&Case { order, policy: &policy, facts: &facts }).rule;
+    let slow = Duration::from_secs(3_000);
+    for _ in 1..20 {
+        policy.measured(&order, slow);
+    }
+    assert_eq!(rule(&order), "all", "too few to tell");
+    policy.measured(&order, slow);
+    assert_eq!(rule(&order), "deadlines");
+    assert_eq!(policy.tiers().instant, slow, "a quote asks for as much as the rule");
+    let back = policy.tiers_on(ChainId(700_002), ChainId(700_001));
+    assert_eq!(back, policy.configured_tiers(), "other lanes are as fast as before");
+    order.intent.reward.deadline = 5_000;
+    assert_eq!(rule(&order), "all");
+}
+
+#[test]
 fn what_may_pass_is_not_yet() {
     let waits = |change: fn(&mut Facts), rule| {
         let (by, verdict) = on_facts(change);

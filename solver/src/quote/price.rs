@@ -90,7 +90,7 @@ impl Quoter {
             Err(none) => return Ok(Err(none)),
         };
         let opening = if request.gasless {
-            self.engine.cost_of_opening(lane.origin.id)?
+            self.engine.cost_of_opening_unsigned(&probe).await?
         } else {
             Some(Usd::ZERO)
         };

@@ -37,6 +37,9 @@ use crate::{
 /// `Status.Refunded` of the IntentSource.
 const REFUNDED: u8 = 3;
 
+/// Seconds after which a refund is asked for anew that the chain has refused.
+const REFUND_AGAIN: u64 = 600;
+
 /// Publishes intents from where there is plenty to where it is short.
 #[derive(Debug)]
 pub struct ByIntents {
@@ -296,7 +299,9 @@ impl ByIntents {
             routeHash: transfer.intent.route.hash().0,
             reward: transfer.intent.reward.clone(),
         };
-        let key = format!("rebalance-refund:{}", transfer.hash);
+        // What was refused once is refused for good under its key, and the reason may pass; refunding twice does nothing.
+        let period = origin.head().block.timestamp / REFUND_AGAIN;
+        let key = format!("rebalance-refund:{}:{period}", transfer.hash);
         let request = Request::call(key, source, call.abi_encode());
         let inclusion = match self.send(transfer, request).await? {
             Ok(inclusion) => inclusion,
@@ -304,16 +309,14 @@ impl ByIntents {
         };
         let mut entries = vec![self.gas(transfer, &inclusion)];
         let status = intent_source::getRewardStatusCall { intentHash: transfer.hash.0 };
-        if origin.client.call(source, &status, at).await? == REFUNDED {
-            let usd = engine.income_worth(transfer.from, transfer.given);
-            entries.push(self.entry(
-                transfer,
-                &inclusion,
-                EntryKind::RebalanceIn,
-                transfer.given,
-                usd,
+        if origin.client.call(source, &status, at).await? != REFUNDED {
+            engine.store.book(&entries).await?;
+            return Err(Fault::Inconsistent(
+                "the refund was mined, and the reward is not back".into(),
             ));
         }
+        let usd = engine.income_worth(transfer.from, transfer.given);
+        entries.push(self.entry(transfer, &inclusion, EntryKind::RebalanceIn, transfer.given, usd));
         engine.moved.notify_one();
         Ok(engine.store.end_transfer(transfer, TransferState::Refunded, None, entries).await?)
     }

@@ -165,7 +165,7 @@ fn sums(rows: &[AnyRow]) -> Result<BTreeMap<Place, U256>, Error> {
 }
 
 /// Takes reservations that were deleted out of their sums.
-pub(super) async fn subtract(tx: &mut Tx, gone: &[AnyRow]) -> Result<(), Error> {
+async fn subtract(tx: &mut Tx, gone: &[AnyRow]) -> Result<(), Error> {
     for (place, sum) in sums(gone)? {
         if let Some((_, reserved)) = lock(tx, place).await? {
             write_reserved(tx, place, reserved.saturating_sub(sum)).await?;
@@ -240,11 +240,34 @@ pub(super) async fn reserve(
 
 /// Gives a holder's reservations back within a transaction.
 pub(super) async fn give_back(tx: &mut Tx, holder: B256) -> Result<(), Error> {
-    let gone = sqlx::query("DELETE FROM reservations WHERE holder = $1 RETURNING *")
+    let held = sqlx::query("SELECT * FROM reservations WHERE holder = $1")
         .bind(holder.as_slice())
         .fetch_all(&mut **tx)
         .await?;
-    subtract(tx, &gone).await
+    forget(tx, holder, &held).await
+}
+
+/// Deletes these reservations of a holder: the holdings first, as everybody who changes reservations does, so that no
+/// two transactions wait for each other.
+async fn forget(tx: &mut Tx, holder: B256, rows: &[AnyRow]) -> Result<(), Error> {
+    for ((chain, wallet, token), sum) in sums(rows)? {
+        let place = (chain, wallet, token);
+        let Some((_, reserved)) = lock(tx, place).await? else { continue };
+        // Another transaction may have deleted it while this one waited.
+        let gone = sqlx::query(
+            "DELETE FROM reservations WHERE holder = $1 AND chain = $2 AND wallet = $3 AND token = $4",
+        )
+        .bind(holder.as_slice())
+        .bind(int(chain))
+        .bind(wallet.as_slice())
+        .bind(token.0.as_slice())
+        .execute(&mut **tx)
+        .await?;
+        if gone.rows_affected() > 0 {
+            write_reserved(tx, place, reserved.saturating_sub(sum)).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Applies a step's [`Release`].
@@ -265,14 +288,14 @@ pub(super) async fn spend(tx: &mut Tx, holder: B256, block: u64) -> Result<(), E
         .execute(&mut **tx)
         .await?;
     // A balance read at or after that block reflects the fill already.
-    let gone = sqlx::query(
-        "DELETE FROM reservations WHERE holder = $1 AND EXISTS (SELECT 1 FROM holdings h \
-                 WHERE h.chain = reservations.chain AND h.wallet = reservations.wallet \
-                 AND h.token = reservations.token AND h.block >= $2) RETURNING *",
+    let reflected = sqlx::query(
+        "SELECT r.* FROM reservations r JOIN holdings h \
+         ON h.chain = r.chain AND h.wallet = r.wallet AND h.token = r.token \
+         WHERE r.holder = $1 AND h.block >= $2",
     )
     .bind(holder.as_slice())
     .bind(int(block))
     .fetch_all(&mut **tx)
     .await?;
-    subtract(tx, &gone).await
+    forget(tx, holder, &reflected).await
 }

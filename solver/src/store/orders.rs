@@ -1,7 +1,7 @@
 //! Orders and their history.
 
 use alloy::{
-    primitives::{Address, B256},
+    primitives::{Address, B256, keccak256},
     sol_types::SolValue,
 };
 use chain::db::{AnyRow, Kind, RowExt, Tx, int};
@@ -380,14 +380,23 @@ impl Store {
     /// was taken. SQLite has one writer at a time anyway.
     async fn refuse_too_many(&self, tx: &mut Tx, creator: Address, most: u64) -> Result<(), Error> {
         if self.db.kind() == Kind::Postgres {
-            let key = creator.first_chunk().map_or(0, |first| i64::from_be_bytes(*first));
-            sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(key).execute(&mut **tx).await?;
+            // Two numbers: leases lock by one, and nobody who chooses a creator must come upon theirs.
+            let creator = keccak256(creator);
+            let key = creator.first_chunk().map_or(0, |first| i32::from_be_bytes(*first));
+            sqlx::query("SELECT pg_advisory_xact_lock($1, $2)")
+                .bind(OF_CREATORS)
+                .bind(key)
+                .execute(&mut **tx)
+                .await?;
         }
         let row = sqlx::query(OF_CREATOR).bind(creator.as_slice()).fetch_one(&mut **tx).await?;
         let given = row.u64("n")?;
         if given < most { Ok(()) } else { Err(Error::TooMany { given, most }) }
     }
 }
+
+/// Class of the advisory locks on creators.
+const OF_CREATORS: i32 = 7_362;
 
 /// Counts a creator's orders in flight.
 const OF_CREATOR: &str = "SELECT COUNT(*) AS n FROM orders WHERE creator = $1 AND state IN \

@@ -65,7 +65,7 @@ impl Store {
     /// the order steps into the quote's place.
     ///
     /// # Errors
-    /// As [`Store::take`]. A quote that another order has taken gives nothing back.
+    /// As [`Store::take`]. [`Error::Moved`] when another order has taken the quote, or it has gone.
     pub async fn take_with_quote(&self, id: B256, step: &Step, now: u64) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
         let outcome = sqlx::query(
@@ -75,9 +75,11 @@ impl Store {
         .bind(id.as_slice())
         .execute(&mut *tx)
         .await?;
-        if outcome.rows_affected() == 1 {
-            inventory::give_back(&mut tx, id).await?;
+        if outcome.rows_affected() == 0 {
+            // It was judged by the quote's price: without the quote it is judged anew.
+            return Err(Error::Moved { hash: step.order.hash, expected: step.from });
         }
+        inventory::give_back(&mut tx, id).await?;
         let steps = std::slice::from_ref(step);
         self.take_in(&mut tx, steps, now).await?;
         self.commit(tx, steps).await
@@ -94,19 +96,17 @@ impl Store {
     /// Gives back what quotes hold that nobody took in time. Returns how many there were.
     pub async fn expire_quotes(&self, now_seconds: u64) -> Result<u64, Error> {
         let mut tx = self.db.begin().await?;
-        let given_back = sqlx::query(
-            "DELETE FROM reservations WHERE holder IN \
-             (SELECT id FROM quotes WHERE expires_at < $1 AND taken_by IS NULL) RETURNING *",
+        // In the order in which an order takes a quote, or the two would wait for each other.
+        let gone = sqlx::query(
+            "DELETE FROM quotes WHERE expires_at < $1 AND taken_by IS NULL RETURNING id",
         )
         .bind(int(now_seconds))
         .fetch_all(&mut *tx)
         .await?;
-        inventory::subtract(&mut tx, &given_back).await?;
-        let gone = sqlx::query("DELETE FROM quotes WHERE expires_at < $1 AND taken_by IS NULL")
-            .bind(int(now_seconds))
-            .execute(&mut *tx)
-            .await?;
+        for row in &gone {
+            inventory::give_back(&mut tx, row.b256("id")?).await?;
+        }
         tx.commit().await?;
-        Ok(gone.rows_affected())
+        Ok(gone.len() as u64)
     }
 }

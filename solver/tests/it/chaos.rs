@@ -42,6 +42,13 @@ async fn until(solver: &Handle, hash: IntentHash, state: State, words: &str) {
     .await;
 }
 
+/// Status and report of the solver's health.
+async fn health(solver: &Handle) -> (u16, serde_json::Value) {
+    let answer = reqwest::get(format!("http://{}/health", solver.admin_addr())).await.unwrap();
+    let status = answer.status().as_u16();
+    (status, answer.json().await.unwrap())
+}
+
 /// Takes the block with the first event of this kind back, and all its transactions.
 async fn strike(world: &World, chain: u64, event: B256) {
     let filter = Filter::new().event_signature(event).from_block(0);
@@ -76,6 +83,27 @@ async fn faults_of_the_nodes_delay_orders_and_cost_nothing() {
         chain.clear_faults();
     }
     invariants::hold(&world, &solver, 8, &before).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_names_a_chain_that_does_not_answer_until_it_does() {
+    let world = World::new().await;
+    let solver = world.solver(8).await;
+    let (status, report) = health(&solver).await;
+    assert_eq!(status, 200, "{report}");
+    let node = world.network.chain(SECOND).unwrap();
+    node.set_fault(FaultRule::new(&[], Fault::Drop));
+    eventually("the chain is missed", async || health(&solver).await.0 == 503).await;
+    let (_, report) = health(&solver).await;
+    let parts = &report["components"];
+    let reason = parts[format!("chain {SECOND}")]["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains(&SECOND.to_string()) && reason.contains("since"), "{report}");
+    assert_eq!(parts[format!("chain {FIRST}")]["state"], "ok", "{report}");
+    node.clear_faults();
+    eventually("the chain is back", async || health(&solver).await.0 == 200).await;
+    // The rest has only waited.
+    let hash = world.publish(FIRST, &intent(&world));
+    world.settle(&solver, &[hash], &[State::Claimed]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -33,6 +33,24 @@ fn every_alert_has_an_entry_in_the_run_book() {
     }
 }
 
+/// The metrics whose rise the rules ask for.
+fn watched(rules: &str) -> BTreeSet<&str> {
+    let asked = rules.split("increase(").skip(1).chain(rules.split("rate(").skip(1));
+    asked.filter_map(|rest| metrics(rest.split(['{', '[']).next()?).pop_first()).collect()
+}
+
+#[test]
+fn every_counter_of_the_rules_begins_at_zero() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let rules = fs::read_to_string(root.join("../docs/operations/solver/alerts.yaml")).unwrap();
+    let code = fs::read_to_string(root.join("src/counters.rs")).unwrap();
+    let begun = metrics(&code);
+    let watched = watched(&rules);
+    assert!(watched.len() >= 8, "{watched:?}");
+    let missing: Vec<_> = watched.difference(&begun).collect();
+    assert!(missing.is_empty(), "{missing:?} come into being with their first event");
+}
+
 #[test]
 fn every_metric_of_the_operators_documents_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -30,7 +30,9 @@ pub struct QuoteRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub recipient: Option<Address>,
-    /// Calls that run after the payment; used to estimate their gas.
+    /// Calls that run after the payment; simulated with it. What they send is taken out of a native
+    /// output, of which the recipient gets the rest: the route takes `amount_out` in all. With a
+    /// token output they carry no value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 16)]
     pub calls: Vec<Call>,
@@ -88,7 +90,7 @@ pub struct Quote {
     /// Token that the route pays out.
     #[schema(value_type = String)]
     pub destination_token: Address,
-    /// What the route pays out.
+    /// What the route pays out, the value of the calls included.
     pub amount_out: Amount,
     /// The security tier of the settlement.
     pub security: Security,
