@@ -101,8 +101,8 @@ fn a_restart_keeps_everything_and_what_nobody_fills_comes_back() -> eyre::Result
 fn abandoned(home: &Path) -> eyre::Result<String> {
     let told = complaint(&mut metalayer(&["send", "0.2", "ETH", "--timeout", "2s"], home))?;
     ensure!(told.contains("takes the money back"), "{told}");
-    let history = result(&mut metalayer(&["history", "--json"], home))?;
-    let id = history["orders"][0]["id"].as_str().ok_or_eyre("no id")?.to_owned();
+    let complained = told.lines().find_map(|line| line.strip_prefix("error: order "));
+    let id = complained.and_then(|text| text.split(' ').next()).ok_or_eyre("no id")?.to_owned();
     let early = complaint(&mut metalayer(&["refund", &id], home))?;
     ensure!(early.contains("it can be refunded after"), "{early}");
     Ok(id)
