@@ -13,7 +13,7 @@ use chain::{
 use service::{
     admin::{self, AdminError},
     clock::Clock,
-    health::{Component, Health},
+    health::{Component, Health, patience},
     tasks::{StopError, Tasks},
 };
 use tokio::{
@@ -126,12 +126,7 @@ impl Agent {
     /// Holds the leases as long as the agent lives: one key works in one process.
     pub(crate) async fn hold(&self, db: &Db, names: Vec<String>) -> Result<(), db::Error> {
         for name in names {
-            let lease = db.lease(&name).await?;
-            let shutdown = self.tasks.shutdown();
-            self.tasks.spawn(format!("lease {name}"), async move {
-                let lost = shutdown.run_until_cancelled(lease.lost()).await;
-                lost.map_or(Ok(()), Err)
-            });
+            db.lease(&name).await?.hold(&self.tasks);
         }
         Ok(())
     }
@@ -156,13 +151,6 @@ impl Agent {
         started.ok();
         Handle { tasks, health, address, admin, stop_bound }
     }
-}
-
-/// How long something may fail that is done at every interval before health says so. Longer than
-/// one request takes with all its retries, so that a broken connection is not told.
-pub(crate) fn patience(interval: Duration) -> Duration {
-    let some = interval.saturating_mul(60).clamp(Duration::from_secs(3), Duration::from_secs(30));
-    some.max(interval.saturating_mul(10))
 }
 
 /// Reads the newest block now and then, and says in health when none could be read for `patience`.

@@ -348,10 +348,11 @@ impl Engine {
         }
     }
 
-    /// Counts a look as waiting for its transaction to be mined, until the guard is dropped.
-    fn wait_for_block(&self) -> Mining<'_> {
+    /// Waits for a transaction to be mined; the look that does counts for none meanwhile.
+    async fn mined<T>(&self, mining: impl Future<Output = T>) -> T {
         self.mining.fetch_add(1, Ordering::Relaxed);
-        Mining(&self.mining)
+        let _one_less = Mining(&self.mining);
+        mining.await
     }
 
     /// Whether an address is one of our wallets on any chain.

@@ -22,7 +22,7 @@ const LIFE: Duration = Duration::from_secs(24 * 3_600);
 /// Origin, destination and tier of a proof.
 type Lane = (ChainId, ChainId, Tier);
 
-/// Times from fill to proof, of every lane and tier.
+/// Times from fill to proof, or from the last proof message of a batch, of every lane and tier.
 #[derive(Debug, Default)]
 pub(crate) struct Latencies(Mutex<HashMap<Lane, Window>>);
 

@@ -12,7 +12,7 @@ use chain::{
 use protocol::ids::ChainId;
 use service::{
     clock::Clock,
-    health::{Component, Health},
+    health::{Component, Health, patience},
     tasks::Spawner,
 };
 use tokio::{
@@ -222,13 +222,6 @@ async fn watch_head(
             }
         }
     }
-}
-
-/// For how long no read of a head may succeed before health calls the chain silent. Longer than one
-/// read takes with all its retries, so that a broken connection is not told.
-fn patience(poll: Duration) -> Duration {
-    let some_polls = poll.saturating_mul(60).clamp(Duration::from_secs(3), Duration::from_secs(30));
-    some_polls.max(poll.saturating_mul(10))
 }
 
 /// Whether a chain answers: a part of health, and a gauge for alerts.

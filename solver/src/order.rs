@@ -38,7 +38,8 @@ pub struct Order {
     pub wallet: Option<Address>,
     /// The proof or withdrawal batch it belongs to.
     pub batch: Option<B256>,
-    /// When it was filled (destination time, unix seconds).
+    /// Since when its proof is waited for (destination time, unix seconds): when it was filled, or when a proof
+    /// message of a batch was sent for it last.
     pub filled_at: Option<u64>,
 }
 

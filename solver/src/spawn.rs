@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use chain::{Db, Follower, Manifest, db::Lease, manifest};
+use chain::{Db, Follower, Manifest, manifest};
 use futures::future::BoxFuture;
 use service::{
     admin::{self, AdminError},
@@ -137,7 +137,8 @@ async fn start(config: Config) -> Result<Handle, Error> {
     let manifest = Manifest::load(&config.manifest)?;
     let policy = Arc::new(Policy::new(&config, &manifest)?);
     let db = Db::open(&config.database).await?;
-    hold(db.lease("solver").await?, &tasks);
+    // Two solvers with the same books and wallets would both fill.
+    db.lease("solver").await?.hold(&tasks);
     let store = Store::open(db.clone()).await?;
     let health = Health::default();
     let network = Network::connect(&config, &manifest, &db, &spawner, &health).await?;
@@ -199,15 +200,6 @@ async fn start(config: Config) -> Result<Handle, Error> {
     let admin = admin::serve(config.admin_listen, health, routes, &spawner).await?;
     tracing::info!(%api, %admin, chains = config.chains.len(), "solver runs");
     Ok(Handle { api, admin, store, stop_bound: config.stop_bound, tasks })
-}
-
-/// Keeps the books to this process as long as it lives: two solvers with the same books and wallets would both fill.
-fn hold(lease: Lease, tasks: &Tasks) {
-    let shutdown = tasks.shutdown();
-    tasks.spawn("lease", async move {
-        let lost = shutdown.run_until_cancelled(lease.lost()).await;
-        lost.map_or(Ok(()), Err)
-    });
 }
 
 /// Who moves inventory to where it is short.

@@ -5,7 +5,6 @@
 mod caching;
 mod contract;
 mod databases;
-mod documents;
 mod faulty_providers;
 mod instances;
 mod limits;

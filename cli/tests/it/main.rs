@@ -8,4 +8,5 @@ mod export;
 mod killed;
 mod local_system;
 mod network;
+mod operations;
 mod refusals;

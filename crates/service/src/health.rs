@@ -1,6 +1,6 @@
 //! What each part of a service says about itself.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use parking_lot::RwLock;
 use serde::Serialize;
@@ -27,6 +27,13 @@ pub enum State {
 pub struct Component {
     board: Health,
     name: String,
+}
+
+/// How long something may fail that is done at every `interval` before its part says so. Longer than one request to a
+/// node takes with all its retries, so that a broken connection is not told.
+pub fn patience(interval: Duration) -> Duration {
+    let some = interval.saturating_mul(60).clamp(Duration::from_secs(3), Duration::from_secs(30));
+    some.max(interval.saturating_mul(10))
 }
 
 impl Health {

@@ -25,7 +25,11 @@ use protocol::{
     merkle::IncrementalTree,
     signable::Signable as _,
 };
-use service::{crash_point, health::Component, retry::Backoff};
+use service::{
+    crash_point,
+    health::{Component, patience},
+    retry::Backoff,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -33,10 +37,7 @@ use super::{
     journal::{Block, Entry, Journal, JournalError},
     metrics::Metrics,
 };
-use crate::{
-    agent::patience,
-    checkpoints::{Folder, FolderError, SignedCheckpoint},
-};
+use crate::checkpoints::{Folder, FolderError, SignedCheckpoint};
 
 /// Blocks asked for in one query of logs.
 const CHUNK: u64 = 2_000;

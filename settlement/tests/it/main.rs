@@ -5,7 +5,6 @@
 mod acceptance;
 mod crashes;
 mod delivery;
-mod documents;
 mod examples;
 mod faults;
 mod folder;

@@ -147,11 +147,7 @@ impl Engine {
         service::crash_point!(&format!("solver.{}.send", batch.kind.name()));
         let mut ticket = wallet.submit(batch.outgoing.request.clone()).await?;
         service::crash_point!(&format!("solver.{}.sent", batch.kind.name()));
-        let confirmed = {
-            let _mining = self.wait_for_block();
-            ticket.confirmed().await
-        };
-        match confirmed {
+        match self.mined(ticket.confirmed()).await {
             Ok(inclusion) => self.batch_mined(batch, &inclusion).await,
             Err(sender::Error::Refused { reason, .. }) => {
                 self.batch_failed(batch, &format!("not sent: {reason}"), Vec::new()).await

@@ -97,11 +97,7 @@ impl Engine {
         })?;
         let mut ticket = wallet.submit(outgoing.request.clone()).await?;
         service::crash_point!("solver.open.sent");
-        let included = {
-            let _mining = self.wait_for_block();
-            ticket.included().await
-        };
-        let inclusion = match included {
+        let inclusion = match self.mined(ticket.included()).await {
             Ok(inclusion) => inclusion,
             Err(sender::Error::Refused { reason, .. }) => {
                 return self.refuse(order, format!("opening fails: {reason}"), Vec::new()).await;

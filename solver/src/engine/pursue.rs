@@ -30,11 +30,7 @@ impl Engine {
         metrics::histogram!("solver_fill_sent_milliseconds")
             .record(self.now().saturating_sub(order.created_at) as f64);
         service::crash_point!("solver.fill.sent");
-        let confirmed = {
-            let _mining = self.wait_for_block();
-            ticket.confirmed().await
-        };
-        match confirmed {
+        match self.mined(ticket.confirmed()).await {
             Ok(inclusion) => self.fill_ended(order, &outgoing, &inclusion).await,
             Err(sender::Error::Refused { reason, .. }) => {
                 self.fill_failed(order, format!("not sent: {reason}"), Vec::new()).await

@@ -5,7 +5,6 @@
 mod chains;
 mod chaos;
 mod crashes;
-mod documents;
 mod fills;
 mod hostile;
 mod invariants;

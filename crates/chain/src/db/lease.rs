@@ -7,6 +7,7 @@ use std::{
 };
 
 use alloy::primitives::keccak256;
+use service::tasks::Tasks;
 use sqlx::{AnyConnection, Connection, Row};
 
 use super::{Db, Error, Kind};
@@ -72,6 +73,15 @@ impl Db {
 }
 
 impl Lease {
+    /// Holds it until the service shuts down; when it is lost before, the service stops.
+    pub fn hold(self, tasks: &Tasks) {
+        let shutdown = tasks.shutdown();
+        tasks.spawn(format!("lease {}", self.name), async move {
+            let lost = shutdown.run_until_cancelled(self.lost()).await;
+            lost.map_or(Ok(()), Err)
+        });
+    }
+
     /// Resolves when the lease is lost, which only a database on another machine can do: whoever holds it has to stop.
     pub async fn lost(self) -> Error {
         let Hold::Session(mut connection) = self.hold else {
