@@ -57,7 +57,8 @@ pub struct WebhooksResponse {
 pub struct WebhookEvent {
     /// The same in every attempt: whoever has seen it may ignore it.
     pub id: String,
-    /// The order as it stood when its state changed.
+    /// The order as it stood when its state changed. Changes that were seen at once are told once: `order.events` holds
+    /// them all.
     pub order: Order,
 }
 
