@@ -154,6 +154,16 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether the database gave a transaction up for the sake of another one (PostgreSQL's `deadlock_detected` and
+    /// `serialization_failure`): nothing of it was written, and the whole of it may be run again.
+    pub fn is_conflict(&self) -> bool {
+        let Self::Sql(error) = self else { return false };
+        let code = error.as_database_error().and_then(|error| error.code());
+        code.is_some_and(|code| matches!(&*code, "40P01" | "40001"))
+    }
+}
+
 impl Db {
     /// Opens `sqlite:<path>` (created when missing), `sqlite::memory:` or `postgres://user@host/name`.
     ///

@@ -1,8 +1,16 @@
 //! Where signing keys come from. A key is never printed and never stored by us.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use alloy::signers::local::{MnemonicBuilder, PrivateKeySigner, coins_bip39::English};
+use service::config::Section;
+
+/// What a configuration is told to hold.
+const REFERENCE: &str = "a key reference: env:NAME, file:PATH or keystore:PATH?password=env:NAME";
 
 /// A reference to a signing key, as a configuration names it.
 ///
@@ -111,8 +119,52 @@ impl KeySource {
         }
     }
 
+    /// The reference under `key` of a configuration, its relative paths meant from the folder of the file. What was
+    /// given is never repeated: it may be a key.
+    pub fn configured(section: &mut Section<'_>, key: &str) -> Option<Self> {
+        let text = section.required::<String>(key, REFERENCE)?;
+        Self::read(section, key, &text)
+    }
+
+    /// A list of references, at least one, as [`Self::configured`].
+    pub fn all_configured(section: &mut Section<'_>, key: &str) -> Option<Vec<Self>> {
+        let texts = section.required_list::<String>(key, REFERENCE)?;
+        texts.iter().map(|text| Self::read(section, key, text)).collect()
+    }
+
+    fn read(section: &mut Section<'_>, key: &str, text: &str) -> Option<Self> {
+        match text.parse::<Self>() {
+            Ok(source) => Some(source.within(section.folder())),
+            Err(_) => {
+                section.fault(key, REFERENCE, "something else");
+                None
+            }
+        }
+    }
+
+    /// The same reference with relative paths meant from `folder`.
+    #[must_use]
+    pub fn within(self, folder: &Path) -> Self {
+        match self {
+            Self::File(path) => Self::File(folder.join(path)),
+            Self::Keystore { path, password } => {
+                Self::Keystore { path: folder.join(path), password: password.within(folder) }
+            }
+            Self::Env(_) | Self::Mnemonic { .. } | Self::Raw(_) => self,
+        }
+    }
+
     fn parse(&self, text: &str) -> Result<PrivateKeySigner, Error> {
         text.trim().parse().map_err(|_| Error::NotAKey { source_name: self.to_string() })
+    }
+}
+
+impl Password {
+    fn within(self, folder: &Path) -> Self {
+        match self {
+            Self::Env(_) => self,
+            Self::File(path) => Self::File(folder.join(path)),
+        }
     }
 }
 
@@ -178,6 +230,7 @@ impl fmt::Debug for KeySource {
 #[cfg(test)]
 mod tests {
     use alloy::{primitives::address, signers::local::LocalSigner};
+    use service::config::{self, FromToml};
 
     use super::*;
 
@@ -219,6 +272,46 @@ mod tests {
 
     fn rand_core() -> impl alloy::signers::k256::elliptic_curve::rand_core::CryptoRngCore {
         alloy::signers::k256::elliptic_curve::rand_core::OsRng
+    }
+
+    #[derive(Debug)]
+    struct Keys {
+        one: KeySource,
+        more: Vec<KeySource>,
+    }
+
+    impl FromToml for Keys {
+        fn from_toml(section: &mut Section<'_>) -> Option<Self> {
+            let one = KeySource::configured(section, "one");
+            let more = KeySource::all_configured(section, "more");
+            Some(Self { one: one?, more: more? })
+        }
+    }
+
+    #[test]
+    fn paths_in_a_configuration_are_meant_from_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("role.toml");
+        let text = "one = \"keystore:one.json?password=file:one.txt\"\n\
+                    more = [\"file:keys/two\", \"file:/run/three\"]";
+        std::fs::write(&file, text).unwrap();
+
+        let keys = config::load::<Keys>(&file).unwrap();
+
+        let at = |name: &str| folder.path().join(name);
+        let one =
+            KeySource::Keystore { path: at("one.json"), password: Password::File(at("one.txt")) };
+        assert_eq!(keys.one, one);
+        let three = KeySource::File("/run/three".into());
+        assert_eq!(keys.more, [KeySource::File(at("keys/two")), three]);
+    }
+
+    #[test]
+    fn a_fault_of_a_configuration_repeats_no_key() {
+        let text = "one = \"hunter2\"\nmore = [\"file:a\", \"hunter2\"]";
+        let report = config::parse::<Keys>(text).unwrap_err().to_string();
+        assert!(report.contains("one") && report.contains("more"), "{report}");
+        assert!(!report.contains("hunter2"), "{report}");
     }
 
     #[test]

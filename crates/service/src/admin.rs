@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 
 use crate::{
-    health::{Health, State},
+    health::{Health, State, Status},
     tasks::Spawner,
 };
 
@@ -32,8 +32,9 @@ pub enum AdminError {
     Recorder(#[from] BuildError),
 }
 
-/// Serves `/metrics` (Prometheus text), `/health` (200 when every part works, else 503) and
-/// `routes` on `address` until `tasks` stop. Port 0 takes any; the bound address is returned.
+/// Serves `/metrics` (Prometheus text), `/health` (503 when a part fails without which the service
+/// cannot serve, else 200) and `routes` on `address` until `tasks` stop. Port 0 takes any; the bound
+/// address is returned.
 ///
 /// # Errors
 /// [`AdminError`].
@@ -92,14 +93,14 @@ fn recorder() -> Result<PrometheusHandle, BuildError> {
 
 #[derive(Debug, Serialize)]
 struct Report {
-    ok: bool,
+    status: Status,
     components: BTreeMap<String, State>,
 }
 
 async fn report(Shared(health): Shared<Health>) -> (StatusCode, Json<Report>) {
-    let ok = health.is_ok();
-    let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Report { ok, components: health.components() }))
+    let status = health.status();
+    let code = if status.serves() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(Report { status, components: health.components() }))
 }
 
 #[cfg(test)]
@@ -122,6 +123,12 @@ mod tests {
         assert_eq!(body["components"]["database"]["reason"], "starting");
         database.ok();
         assert_eq!(get("/health").await.status().as_u16(), 200);
+        database.degraded("read only");
+        let degraded = get("/health").await;
+        assert_eq!(degraded.status().as_u16(), 200);
+        let body: serde_json::Value = degraded.json().await.unwrap();
+        assert_eq!(body["status"], "degraded");
+        assert_eq!(body["components"]["database"]["reason"], "read only");
 
         metrics::counter!("admin_test_total").increment(2);
         assert!(get("/metrics").await.text().await.unwrap().contains("admin_test_total 2"));

@@ -48,7 +48,7 @@ pub enum Error {
         /// The node's words.
         message: String,
     },
-    /// The call reverted.
+    /// The call reverted, or the machine stopped it (out of gas, invalid opcode, stack underflow): then there is no data.
     #[error("{method}: {revert}")]
     Reverted {
         /// JSON-RPC method (`eth_call` or `eth_estimateGas`).
@@ -56,13 +56,19 @@ pub enum Error {
         /// What the contract said.
         revert: Revert,
     },
-    /// The answer does not have the expected form.
+    /// What a contract answered does not have the expected form.
     #[error("{what}: {detail}")]
     Decode {
         /// Method or contract function.
         what: String,
         /// The fault.
         detail: String,
+    },
+    /// The endpoint has not got this block yet, of which another one (or it itself, a moment ago) spoke.
+    #[error("block {number} is not there yet")]
+    Behind {
+        /// Number of the block.
+        number: u64,
     },
     /// Fewer endpoints than required gave the same answer.
     #[error("{method}: {agreeing} endpoints agree, {required} required")]
@@ -96,7 +102,10 @@ impl Error {
     /// Whether the same request may succeed later or elsewhere.
     pub const fn is_retryable(&self) -> bool {
         match self {
-            Self::Transport { .. } | Self::RateLimited { .. } | Self::NoQuorum { .. } => true,
+            Self::Transport { .. }
+            | Self::RateLimited { .. }
+            | Self::Behind { .. }
+            | Self::NoQuorum { .. } => true,
             Self::Node { code, .. } => is_nodes_fault(*code),
             Self::Reverted { .. }
             | Self::Decode { .. }
@@ -121,9 +130,19 @@ impl Error {
             Self::Node { .. } => "node",
             Self::Reverted { .. } => "reverted",
             Self::Decode { .. } => "decode",
+            Self::Behind { .. } => "behind",
             Self::NoQuorum { .. } => "no_quorum",
             Self::WrongChain { .. } => "wrong_chain",
             Self::NoEndpoint { .. } => "no_endpoint",
+        }
+    }
+
+    /// An answer that is no JSON-RPC, or not of the type that the method has: a proxy's page, a null, half a block.
+    pub(crate) fn malformed(method: &str, endpoint: &Url, fault: &serde_json::Error) -> Self {
+        Self::Transport {
+            method: method.to_owned(),
+            endpoint: host(endpoint),
+            detail: format!("malformed answer: {fault}"),
         }
     }
 
@@ -142,7 +161,8 @@ impl Error {
             RpcError::ErrorResp(payload) => {
                 let data = payload.as_revert_data();
                 let message = payload.message.into_owned();
-                if data.is_some() || payload.code == 3 || message.contains("revert") {
+                let is_reverted = data.is_some() || payload.code == 3 || message.contains("revert");
+                if is_reverted || is_halt(&method, &message) {
                     let revert = Revert { data: data.unwrap_or_default(), message };
                     return Self::Reverted { method, revert };
                 }
@@ -152,10 +172,8 @@ impl Error {
                 let wait = kind.retry_after().unwrap_or(DEFAULT_WAIT).min(LONGEST_WAIT);
                 Self::RateLimited { method, endpoint: host(endpoint), wait }
             }
-            RpcError::DeserError { err, .. } => {
-                Self::Decode { what: method, detail: err.to_string() }
-            }
-            RpcError::NullResp => Self::Decode { what: method, detail: "null answer".to_owned() },
+            // The text itself (a page of a proxy, often) may be long, and may hold the URL.
+            RpcError::DeserError { err, .. } => Self::malformed(&method, endpoint, &err),
             other => Self::Transport {
                 method,
                 endpoint: host(endpoint),
@@ -163,6 +181,38 @@ impl Error {
             },
         }
     }
+}
+
+/// Whether the message says that the machine stopped the execution. Every client has its own words for it, and no data.
+fn is_halt(method: &str, message: &str) -> bool {
+    const HALTS: &[&str] = &[
+        "outofgas",
+        "invalidopcode",
+        "invalidfeopcode",
+        "opcodenotfound",
+        "badinstruction",
+        "invalidjump",
+        "stackunderflow",
+        "stackoverflow",
+        "stacklimitreached",
+        "returndataoutofbounds",
+        "outofoffset",
+        "writeprotection",
+        "gasuint64overflow",
+        "addresscollision",
+        "createcollision",
+        "calltoodeep",
+        "maxcalldepthexceeded",
+        "maxcodesizeexceeded",
+        "executionhalted",
+    ];
+    let letters: String = message
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|letter| letter.to_ascii_lowercase())
+        .collect();
+    matches!(method, "eth_call" | "eth_estimateGas")
+        && HALTS.iter().any(|words| letters.contains(words))
 }
 
 /// Whether a JSON-RPC code speaks of the node and not of the request: internal error, resource unavailable. (Limits are
@@ -231,6 +281,8 @@ fn redact(text: &str, endpoint: &Url) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -241,5 +293,32 @@ mod tests {
         );
         let shown = Error::from_rpc("eth_call", &endpoint, cause).to_string();
         assert!(shown.contains("rpc.example") && !shown.contains("SECRET"), "{shown}");
+    }
+
+    #[test]
+    fn the_machines_stop_is_a_revert_without_data_in_every_clients_words() {
+        let says = |method: &str, message: &str| {
+            let payload = json!({ "code": -32_000, "message": message }).to_string();
+            let payload = serde_json::from_str(&payload).unwrap();
+            let endpoint: Url = "https://rpc.example".parse().unwrap();
+            Error::from_rpc(method, &endpoint, RpcError::ErrorResp(payload))
+        };
+        for words in [
+            "out of gas",
+            "EVM error: OutOfGas(Basic)",
+            "invalid opcode: INVALID",
+            "EVM error InvalidFEOpcode",
+            "invalid jump destination",
+            "stack underflow (0 <=> 1)",
+            "stack limit reached 1024 (1023)",
+        ] {
+            let error = says("eth_call", words);
+            assert!(error.revert().is_some_and(|revert| revert.data.is_empty()), "{error:?}");
+        }
+        for words in ["missing trie node", "execution timeout", "gas required exceeds allowance"] {
+            assert!(matches!(says("eth_call", words), Error::Node { .. }), "{words}");
+        }
+        let sending = says("eth_sendRawTransaction", "out of gas");
+        assert!(matches!(sending, Error::Node { .. }), "{sending:?}");
     }
 }

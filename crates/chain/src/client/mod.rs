@@ -4,6 +4,7 @@
 //! it fails the next one is asked at once. Where a single liar must not matter, [`ChainClient::with_quorum`] asks all and
 //! believes only an answer that enough of them give.
 
+mod answer;
 mod endpoint;
 mod error;
 mod request;
@@ -11,25 +12,29 @@ mod request;
 use std::{sync::Arc, time::Duration};
 
 use alloy::{
-    consensus::BlockHeader as _,
     eips::{BlockId, BlockNumberOrTag},
     primitives::{Address, B256, Bytes, TxHash, U256},
-    rpc::types::{Block, Filter, Log, Transaction, TransactionReceipt, TransactionRequest},
+    rpc::types::{Filter, Log, Transaction, TransactionReceipt, TransactionRequest},
     sol_types::SolCall,
 };
+use futures::{FutureExt, future::BoxFuture};
 use protocol::ids::ChainId;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use url::Url;
 
 pub use self::error::{Error, Revert};
-use self::{endpoint::Endpoint, request::Reads};
+use self::{
+    answer::{Header, Logs},
+    endpoint::Endpoint,
+    request::Reads,
+};
 use crate::finality::{FinalityRule, Heads, Tag, safe_head};
 
 /// One chain, read through its RPC URLs. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ChainClient {
-    endpoints: Arc<[Endpoint]>,
+    endpoints: Arc<[Arc<Endpoint>]>,
     chain_id: ChainId,
     reads: Reads,
     options: ClientOptions,
@@ -65,6 +70,9 @@ pub struct BlockHeader {
     pub timestamp: u64,
     /// Wei per gas that every transaction of the block pays.
     pub base_fee: u64,
+    /// Most gas that its transactions may use together.
+    #[serde(default)]
+    pub gas_limit: u64,
 }
 
 /// What a transaction pays per gas, in wei.
@@ -93,7 +101,8 @@ impl ChainClient {
                     detail: error.to_string(),
                 },
             )?;
-        let endpoints = urls.iter().map(|url| Endpoint::new(url.clone(), http.clone())).collect();
+        let endpoints =
+            urls.iter().map(|url| Arc::new(Endpoint::new(url.clone(), http.clone()))).collect();
         Ok(Self { endpoints, chain_id, reads: Reads::Hedged, options })
     }
 
@@ -111,21 +120,12 @@ impl ChainClient {
 
     /// The same chain, but an answer counts only when `required` endpoints give it.
     ///
-    /// Each answer is compared as the node wrote it down after decoding; `1` is an ordinary read.
+    /// Answers are compared after decoding, blocks and logs without what differs between honest nodes of different
+    /// makers. Endpoints that rest for long are left alone: the others decide. `1` is an ordinary read.
     #[must_use]
     pub fn with_quorum(&self, required: usize) -> Self {
         let reads = if required > 1 { Reads::Quorum(required) } else { Reads::Hedged };
         Self { reads, ..self.clone() }
-    }
-
-    /// One client per RPC URL, for callers that compare the endpoints themselves.
-    pub fn each_endpoint(&self) -> Result<Vec<Self>, Error> {
-        self.endpoints
-            .iter()
-            .map(|endpoint| {
-                Self::new(self.chain_id, std::slice::from_ref(&endpoint.url), self.options.clone())
-            })
-            .collect()
     }
 
     /// The chain this client was made for.
@@ -147,9 +147,8 @@ impl ChainClient {
         let mut failure = None;
         let mut reached = false;
         for endpoint in self.endpoints.iter() {
-            match endpoint.request("eth_chainId", &params).await {
-                Ok(raw) => {
-                    let given: U256 = request::decode("eth_chainId", &raw)?;
+            match endpoint.ask::<U256>("eth_chainId", &params).await {
+                Ok(given) => {
                     let given = given.saturating_to();
                     if given != self.chain_id.0 {
                         let expected = self.chain_id.0;
@@ -172,7 +171,7 @@ impl ChainClient {
 
     /// The block, or `None` when the node has none under this id.
     pub async fn block(&self, id: impl Into<BlockId>) -> Result<Option<BlockHeader>, Error> {
-        let block: Option<Block> = match id.into() {
+        let header: Option<Header> = match id.into() {
             BlockId::Hash(hash) => {
                 self.request("eth_getBlockByHash", &json!([hash.block_hash, false])).await?
             }
@@ -180,24 +179,14 @@ impl ChainClient {
                 self.request("eth_getBlockByNumber", &json!([number, false])).await?
             }
         };
-        Ok(block.map(|block| BlockHeader {
-            number: block.header.number,
-            hash: block.header.hash,
-            parent_hash: block.header.parent_hash,
-            timestamp: block.header.timestamp,
-            base_fee: block.header.base_fee_per_gas().unwrap_or_default(),
-        }))
+        Ok(header.map(BlockHeader::from))
     }
 
-    /// The newest block.
-    ///
-    /// # Errors
-    /// [`Error::Decode`] when the node has none at all.
+    /// The newest block. An endpoint that has none at all is as one that does not answer.
     pub async fn latest(&self) -> Result<BlockHeader, Error> {
-        self.block(BlockNumberOrTag::Latest).await?.ok_or_else(|| Error::Decode {
-            what: "eth_getBlockByNumber".to_owned(),
-            detail: "the node has no latest block".to_owned(),
-        })
+        let params = json!([BlockNumberOrTag::Latest, false]);
+        let header: Header = self.request("eth_getBlockByNumber", &params).await?;
+        Ok(header.into())
     }
 
     /// The newest block that is final by `rule`, or `None` while there is none.
@@ -222,7 +211,8 @@ impl ChainClient {
 
     /// Logs that match the filter, in the order of the chain.
     pub async fn logs(&self, filter: &Filter) -> Result<Vec<Log>, Error> {
-        self.request("eth_getLogs", &json!([filter])).await
+        let logs: Logs = self.request("eth_getLogs", &json!([filter])).await?;
+        Ok(logs.0)
     }
 
     /// The receipt, or `None` while the transaction is in no block.
@@ -299,17 +289,23 @@ impl ChainClient {
 
     /// What a transaction pays now.
     pub async fn fees(&self) -> Result<Fees, Error> {
+        Ok(self.market().await?.1)
+    }
+
+    /// The newest block, and what a transaction pays after it.
+    pub(crate) async fn market(&self) -> Result<(BlockHeader, Fees), Error> {
         let nothing = json!([]);
         let priority = self.request("eth_maxPriorityFeePerGas", &nothing);
         let (latest, priority) = futures::join!(self.latest(), priority);
-        let base = u128::from(latest?.base_fee);
+        let latest = latest?;
         let priority: U256 = match priority {
             Ok(priority) => priority,
             // Not every node serves the method; chains without a tip market take zero.
             Err(Error::Node { .. }) => U256::ZERO,
             Err(error) => return Err(error),
         };
-        Ok(Fees { base, priority: priority.saturating_to() })
+        let base = u128::from(latest.base_fee);
+        Ok((latest, Fees { base, priority: priority.saturating_to() }))
     }
 
     /// Hands a signed transaction to every endpoint.
@@ -331,13 +327,38 @@ impl ChainClient {
     {
         let params = request::encode(method, params)?;
         match self.reads {
-            Reads::Hedged => {
-                let raw = request::hedged(&self.endpoints, &self.options, method, &params).await?;
-                request::decode(method, &raw)
-            }
+            Reads::Hedged => request::hedged(&self.endpoints, &self.options, method, &params).await,
             Reads::Quorum(required) => {
-                request::quorum(&self.endpoints, required, method, &params).await
+                request::quorum(&self.endpoints, &self.options, required, method, &params).await
             }
+        }
+    }
+
+    /// Does `work`, which asks several things that have to fit together, with one endpoint alone; with another one from the
+    /// beginning when that one is slow or fails. Retried as a single request is.
+    pub(crate) async fn at_one<'a, T: Send>(
+        &'a self,
+        work: impl Fn(Self) -> BoxFuture<'a, Result<T, Error>> + Send + Sync,
+    ) -> Result<T, Error> {
+        let work = &work;
+        let once = move || {
+            let ask = move |endpoint| work(self.only(endpoint));
+            request::race(&self.endpoints, self.options.hedge_after, ask).boxed()
+        };
+        request::retried(&self.options, once).await
+    }
+
+    /// One client per endpoint, which asks once and does not try again.
+    pub(crate) fn one_by_one(&self) -> impl Iterator<Item = Self> {
+        self.endpoints.iter().map(|endpoint| self.only(endpoint))
+    }
+
+    fn only(&self, endpoint: &Arc<Endpoint>) -> Self {
+        Self {
+            endpoints: Arc::from([Arc::clone(endpoint)]),
+            chain_id: self.chain_id,
+            reads: Reads::Hedged,
+            options: ClientOptions { retries: 0, ..self.options.clone() },
         }
     }
 }
@@ -353,10 +374,14 @@ pub enum Rejection {
     Underpriced,
     /// The account cannot pay for it.
     InsufficientFunds,
+    /// No node of the chain takes it, now or later: it asks for more gas than a transaction may, brings less than it
+    /// costs before it runs, or is too large.
+    Impossible,
 }
 
 impl Rejection {
-    /// The reason behind an error of [`ChainClient::send_raw`], where the node's words are the usual ones.
+    /// The reason behind an error of [`ChainClient::send_raw`] or [`ChainClient::estimate`], where the node's words are
+    /// the usual ones.
     pub fn of(error: &Error) -> Option<Self> {
         let Error::Node { message, .. } = error else { return None };
         let message = message.to_lowercase();
@@ -369,6 +394,16 @@ impl Rejection {
             Some(Self::Underpriced)
         } else if says(&["insufficient funds", "insufficient balance"]) {
             Some(Self::InsufficientFunds)
+        } else if says(&[
+            "exceeds block gas limit",
+            "gas required exceeds allowance",
+            "transaction gas limit",
+            "intrinsic gas too low",
+            "insufficient gas for floor data gas cost",
+            "max initcode size exceeded",
+            "oversized data",
+        ]) {
+            Some(Self::Impossible)
         } else {
             None
         }

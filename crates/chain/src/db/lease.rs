@@ -18,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(100);
 /// How often the database is asked whether the lease still holds.
 const CHECK: Duration = Duration::from_secs(2);
+/// A database that has not answered by then is as one that ended the session: it may have given the lease to another
+/// process, and a connection that is cut without a word would never say so.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// The right to be the only one who uses a name with a database. Ends when it is dropped.
 #[derive(Debug)]
@@ -90,10 +93,12 @@ impl Lease {
         };
         loop {
             tokio::time::sleep(CHECK).await;
-            if let Err(error) = connection.ping().await {
-                tracing::error!(name = self.name, %error, "lease lost");
-                return Error::LeaseLost { name: self.name };
+            match tokio::time::timeout(ANSWER, connection.ping()).await {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => tracing::error!(name = self.name, %error, "lease lost"),
+                Err(_) => tracing::error!(name = self.name, "lease lost: the database is silent"),
             }
+            return Error::LeaseLost { name: self.name };
         }
     }
 }

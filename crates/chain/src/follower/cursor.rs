@@ -10,6 +10,33 @@ CREATE TABLE follower_blocks (
     name TEXT NOT NULL, chain_id BIGINT NOT NULL, number BIGINT NOT NULL, hash BLOB NOT NULL,
     PRIMARY KEY (name, chain_id, number))"];
 
+/// Makes `last` the last block of the cursor, or leaves it none. Blocks below `last` stay remembered.
+pub(super) async fn rewind(
+    tx: &mut Tx,
+    name: &str,
+    chain_id: ChainId,
+    last: Option<BlockRef>,
+) -> Result<(), Error> {
+    sqlx::query("DELETE FROM follower_blocks WHERE name = $1 AND chain_id = $2 AND number >= $3")
+        .bind(name)
+        .bind(int(chain_id.0))
+        .bind(last.map_or(0, |last| int(last.number)))
+        .execute(&mut **tx)
+        .await?;
+    if let Some(last) = last {
+        sqlx::query(
+            "INSERT INTO follower_blocks (name, chain_id, number, hash) VALUES ($1, $2, $3, $4)",
+        )
+        .bind(name)
+        .bind(int(chain_id.0))
+        .bind(int(last.number))
+        .bind(last.hash.to_vec())
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
+}
+
 #[derive(Debug)]
 pub(super) struct Cursor {
     name: String,

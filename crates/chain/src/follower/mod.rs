@@ -19,6 +19,7 @@ use alloy::{
     primitives::{Address, B256},
     rpc::types::{Filter, Log},
 };
+use protocol::ids::ChainId;
 use tokio::time::Instant;
 use url::Url;
 
@@ -163,6 +164,20 @@ impl Follower {
         let cursor = Cursor::load(&db, &config, client.chain_id()).await?;
         let wake = Wake::start(config.ws.clone());
         Ok(Self { client, config, cursor, wake, unacknowledged: None, next_poll: Instant::now() })
+    }
+
+    /// Moves a cursor that no follower uses now back to `last`, or in front of the configured start: the blocks after it
+    /// are handed out again. For a consumer that finds out that a node kept something back.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn rewind(
+        tx: &mut Tx,
+        name: &str,
+        chain_id: ChainId,
+        last: Option<BlockRef>,
+    ) -> Result<(), Error> {
+        cursor::rewind(tx, name, chain_id, last).await
     }
 
     /// The last acknowledged block, or `None` before the first.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use alloy::rpc::types::{Filter, Log};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::{Batch, BlockLogs, BlockRef, Error, Event, FollowerConfig, cursor::Cursor};
 use crate::client::{self, BlockHeader, ChainClient};
@@ -41,27 +41,13 @@ async fn removed(
     config: &FollowerConfig,
     cursor: &Cursor,
 ) -> Result<Option<Batch>, Error> {
-    let mut events = Vec::new();
-    let mut lowest = None;
-    for known in cursor.newest_first() {
-        let same = match client.block(known.number).await? {
-            Some(block) => block.hash == known.hash,
-            // A node that has not got so far says nothing about the block; one that has says it is gone.
-            None if client.latest().await?.number < known.number && events.is_empty() => {
-                return behind(client, cursor).await;
-            }
-            None => false,
-        };
-        if same {
-            lowest = Some(known);
-            break;
-        }
-        events.push(Event::Removed(known));
-    }
-    if events.is_empty() {
+    // Of one endpoint: what one has not got yet and another one has would look like a block that is gone.
+    let compared = client.at_one(|endpoint| compare(endpoint, cursor).boxed()).await?;
+    let Comparison::Stands { gone, fork } = compared else { return Ok(None) };
+    if gone.is_empty() {
         return Ok(None);
     }
-    let Some(through) = lowest else {
+    let Some(through) = fork else {
         let number = cursor.newest_first().last().map_or(0, |block| block.number);
         return Err(Error::ReorgTooDeep {
             name: config.name.clone(),
@@ -72,32 +58,64 @@ async fn removed(
     metrics::counter!("chain_follower_reorgs_total").increment(1);
     tracing::warn!(
         follower = config.name,
-        depth = events.len(),
+        depth = gone.len(),
         fork = through.number,
         "blocks replaced"
     );
+    let events = gone.into_iter().map(Event::Removed).collect();
     Ok(Some(Batch { events, through: Some(through) }))
 }
 
-/// The node's head is below the cursor: it lags, or the chain was cut back. It was cut back when the node's own head is a
-/// block that we know under another hash; a node that lags is waited for.
-async fn behind(client: &ChainClient, cursor: &Cursor) -> Result<Option<Batch>, Error> {
-    let head = client.latest().await?;
-    let known = cursor.newest_first().find(|known| known.number == head.number);
-    let Some(known) = known.filter(|known| known.hash != head.hash) else { return Ok(None) };
-    let mut events = Vec::new();
-    let mut through = None;
-    for block in cursor.newest_first() {
-        if block.number > known.number {
-            events.push(Event::Removed(block));
-        } else if client.block(block.number).await?.is_some_and(|now| now.hash == block.hash) {
-            through = Some(block);
-            break;
-        } else {
-            events.push(Event::Removed(block));
+/// The blocks of the cursor beside the chain of one endpoint.
+enum Comparison {
+    /// Some are gone, newest first; `fork` is the newest that still stands.
+    Stands { gone: Vec<BlockRef>, fork: Option<BlockRef> },
+    /// The endpoint has not got so far: that says nothing.
+    Lags,
+}
+
+async fn compare(endpoint: ChainClient, cursor: &Cursor) -> Result<Comparison, client::Error> {
+    let mut gone = Vec::new();
+    for known in cursor.newest_first() {
+        match endpoint.block(known.number).await? {
+            Some(block) if block.hash == known.hash => {
+                return Ok(Comparison::Stands { gone, fork: Some(known) });
+            }
+            Some(_) => gone.push(known),
+            None => {
+                let head = endpoint.latest().await?;
+                if head.number >= known.number {
+                    // It came meanwhile, or behind the URL are several nodes.
+                    return Err(client::Error::Behind { number: known.number });
+                }
+                return behind(&endpoint, cursor, head).await;
+            }
         }
     }
-    Ok(through.map(|through| Batch { events, through: Some(through) }))
+    Ok(Comparison::Stands { gone, fork: None })
+}
+
+/// The endpoint's head is below the cursor: it lags, or the chain was cut back. It was cut back when the head is a block
+/// that we know under another hash; an endpoint that lags is waited for.
+async fn behind(
+    endpoint: &ChainClient,
+    cursor: &Cursor,
+    head: BlockHeader,
+) -> Result<Comparison, client::Error> {
+    let known = cursor.newest_first().find(|known| known.number == head.number);
+    if known.is_none_or(|known| known.hash == head.hash) {
+        return Ok(Comparison::Lags);
+    }
+    let mut gone = Vec::new();
+    for known in cursor.newest_first() {
+        let stands = known.number < head.number
+            && endpoint.block(known.number).await?.is_some_and(|now| now.hash == known.hash);
+        if stands {
+            return Ok(Comparison::Stands { gone, fork: Some(known) });
+        }
+        gone.push(known);
+    }
+    Ok(Comparison::Lags)
 }
 
 /// Blocks far below the tip: one query for many, and headers only for those with logs.
@@ -108,29 +126,58 @@ async fn range(
     below: u64,
 ) -> Result<Option<Batch>, Error> {
     let to = (from + config.range.max(1) - 1).min(below);
-    let logs = match client.logs(&config.filter().from_block(from).to_block(to)).await {
-        Ok(logs) => logs,
+    let filter = &config.filter().from_block(from).to_block(to);
+    match client.at_one(|endpoint| read_range(endpoint, filter, to).boxed()).await? {
+        Range::Blocks { blocks, through } => {
+            let events = blocks.into_iter().map(Event::Added).collect();
+            Ok(Some(Batch { events, through: Some(through) }))
+        }
+        Range::Moved => Ok(None),
         // Nodes limit a query by blocks or by results, each in its own words.
-        Err(error @ client::Error::Node { .. }) if config.range > 1 => {
+        Range::Refused(error) if config.range > 1 => {
             config.range /= 2;
             tracing::info!(follower = config.name, range = config.range, %error, "asking for less");
-            return Ok(None);
+            Ok(None)
         }
-        Err(error) => return Err(error.into()),
+        Range::Refused(error) => Err(error.into()),
+    }
+}
+
+/// What one endpoint says of a range.
+enum Range {
+    /// The blocks with logs, and the last of the range.
+    Blocks { blocks: Vec<BlockLogs>, through: BlockRef },
+    /// Blocks were replaced between two answers.
+    Moved,
+    /// The query of logs was refused.
+    Refused(client::Error),
+}
+
+async fn read_range(
+    endpoint: ChainClient,
+    filter: &Filter,
+    to: u64,
+) -> Result<Range, client::Error> {
+    // First of all: from a node that has not got so far come the logs that it has, and no error.
+    let Some(last) = endpoint.block(to).await? else {
+        return Err(client::Error::Behind { number: to });
+    };
+    let logs = match endpoint.logs(filter).await {
+        Ok(logs) => logs,
+        Err(error @ client::Error::Node { .. }) => return Ok(Range::Refused(error)),
+        Err(error) => return Err(error),
     };
     let by_block = group(logs);
-    let wanted: Vec<u64> = by_block.keys().copied().chain([to]).collect();
-    let headers = headers(client, wanted).await?;
-    let mut events = Vec::new();
+    let headers = headers(&endpoint, by_block.keys().copied().collect()).await?;
+    let mut blocks = Vec::new();
     for (number, logs) in by_block {
-        let Some(block) = headers.get(&number).copied() else { return Ok(None) };
+        let Some(block) = headers.get(&number).copied() else { return Ok(Range::Moved) };
         if logs.iter().any(|log| log.block_hash != Some(block.hash)) {
-            return Ok(None);
+            return Ok(Range::Moved);
         }
-        events.push(Event::Added(BlockLogs { block, logs }));
+        blocks.push(BlockLogs { block, logs });
     }
-    let through = headers.get(&to).map(|block| BlockRef { number: to, hash: block.hash });
-    Ok(through.map(|through| Batch { events, through: Some(through) }))
+    Ok(Range::Blocks { blocks, through: BlockRef { number: to, hash: last.hash } })
 }
 
 /// Blocks near the tip: each must stand on the one before.
@@ -181,7 +228,7 @@ async fn block_logs(
 async fn headers(
     client: &ChainClient,
     numbers: Vec<u64>,
-) -> Result<BTreeMap<u64, BlockHeader>, Error> {
+) -> Result<BTreeMap<u64, BlockHeader>, client::Error> {
     stream::iter(numbers)
         .map(|number| async move { Ok(client.block(number).await?.map(|block| (number, block))) })
         .buffer_unordered(PARALLEL_READS)

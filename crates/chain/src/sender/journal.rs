@@ -50,6 +50,8 @@ pub(super) struct Entry {
     pub(super) nonce: Option<u64>,
     pub(super) gas: Option<u64>,
     pub(super) attempts: Vec<Attempt>,
+    /// Why no node takes it, when that is so: its nonce goes to an empty transaction.
+    pub(super) refusal: Option<Revert>,
 }
 
 /// One signed transaction. Any attempt of a nonce may be the one that is mined.
@@ -72,7 +74,24 @@ impl Entry {
             nonce: None,
             gas: None,
             attempts: Vec::new(),
+            refusal: None,
         }
+    }
+
+    /// Whether its nonce goes to an empty transaction. No other attempt is handed out any more.
+    pub(super) fn is_canceling(&self) -> bool {
+        self.attempts.iter().any(|attempt| attempt.cancels)
+    }
+
+    /// Whether this is the empty transaction's place in the chain.
+    pub(super) fn is_empty_one(&self, inclusion: &Inclusion) -> bool {
+        self.attempts.iter().any(|attempt| attempt.cancels && attempt.hash == inclusion.hash)
+    }
+
+    /// What may be handed out, newest first.
+    pub(super) fn to_send(&self) -> impl Iterator<Item = &Attempt> {
+        let canceling = self.is_canceling();
+        self.attempts.iter().rev().filter(move |attempt| attempt.cancels == canceling)
     }
 }
 
@@ -99,7 +118,7 @@ impl Journal {
     pub(super) async fn finished(&self, nonces: Range<u64>) -> Result<Vec<Entry>, Error> {
         let rows = sqlx::query(
             "SELECT * FROM sender_requests WHERE chain_id = $1 AND sender = $2 \
-             AND state IN ('confirmed', 'canceled') AND nonce >= $3 AND nonce < $4 ORDER BY nonce",
+             AND state IN ('confirmed', 'canceled', 'refused') AND nonce >= $3 AND nonce < $4 ORDER BY nonce",
         )
         .bind(self.chain_id)
         .bind(&self.sender)
@@ -229,6 +248,23 @@ impl Journal {
         Ok(tx.commit_relaxed().await?)
     }
 
+    /// Writes why no node takes what was signed for a request.
+    pub(super) async fn refuse(&self, key: &str, refusal: &Revert) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
+        sqlx::query(
+            "UPDATE sender_requests SET reason = $4, reason_data = $5 \
+             WHERE chain_id = $1 AND sender = $2 AND idempotency = $3",
+        )
+        .bind(self.chain_id)
+        .bind(&self.sender)
+        .bind(key)
+        .bind(refusal.message.clone())
+        .bind(refusal.data.to_vec())
+        .execute(&mut *tx)
+        .await?;
+        Ok(tx.commit_relaxed().await?)
+    }
+
     /// Writes how far requests are. `Pending` and `Queued` forget the inclusion, `Queued` the nonce too. What a power
     /// cut takes back is found on the chain again.
     pub(super) async fn note(&self, noted: &[(&str, &Status)]) -> Result<(), Error> {
@@ -255,7 +291,10 @@ impl Journal {
         };
         sqlx::query(
             "UPDATE sender_requests SET state = $4, hash = $5, block_number = $6, block_hash = $7, \
-             gas_used = $8, gas_price = $9, success = $10, reason = $11, reason_data = $12, \
+             gas_used = $8, gas_price = $9, success = $10, \
+             reason = CASE WHEN $4 IN ('queued', 'confirmed') THEN NULL ELSE COALESCE($11, reason) END, \
+             reason_data = \
+               CASE WHEN $4 IN ('queued', 'confirmed') THEN NULL ELSE COALESCE($12, reason_data) END, \
              nonce = CASE WHEN $4 = 'queued' THEN NULL ELSE nonce END \
              WHERE chain_id = $1 AND sender = $2 AND idempotency = $3",
         )
@@ -335,7 +374,14 @@ fn entry_of(row: &AnyRow) -> Result<Entry, Error> {
         nonce: row.opt_u64("nonce")?,
         gas: row.opt_u64("gas")?,
         attempts: Vec::new(),
+        refusal: refusal_of(row)?,
     })
+}
+
+fn refusal_of(row: &AnyRow) -> Result<Option<Revert>, Error> {
+    let Some(message) = row.opt_text("reason")? else { return Ok(None) };
+    let data = row.opt_bytes("reason_data")?.unwrap_or_default().into();
+    Ok(Some(Revert { data, message }))
 }
 
 fn status_of(row: &AnyRow) -> Result<Status, Error> {
@@ -358,10 +404,7 @@ fn status_of(row: &AnyRow) -> Result<Status, Error> {
             Some(_) => Status::Canceled(Some(inclusion()?)),
             None => Status::Canceled(None),
         },
-        "refused" => Status::Refused(Revert {
-            message: row.opt_text("reason")?.unwrap_or_default(),
-            data: row.opt_bytes("reason_data")?.unwrap_or_default().into(),
-        }),
+        "refused" => Status::Refused(refusal_of(row)?.unwrap_or_default()),
         _ => return Err(db::Error::Column { column: "state".to_owned(), expected: "state" }.into()),
     })
 }

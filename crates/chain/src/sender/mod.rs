@@ -11,7 +11,8 @@
 //!    sent again.
 //! 4. **confirmed**: the block is final by the configured rule.
 //!
-//! While a transaction waits its fee is raised; past its deadline it is replaced by an empty one with the same nonce.
+//! While a transaction waits and blocks come, its fee is raised, to three times the market's price at most; past its
+//! deadline, and when no node takes it, it is replaced by an empty one with the same nonce.
 //! Transactions are submitted in the order of requests without waiting for one another. A request whose gas estimate
 //! depends on an earlier one must be submitted after that one is included.
 
@@ -56,7 +57,8 @@ pub struct SenderConfig {
     pub confirm: FinalityRule,
     /// How often the chain is asked about transactions that are under way.
     pub poll: Duration,
-    /// A transaction that is in no block after this time is sent again with a higher fee.
+    /// A transaction that is in no block after this time is sent again; with a higher fee when blocks have come meanwhile
+    /// and the account can pay for it.
     pub bump_after: Duration,
     /// What is paid.
     pub fees: FeePolicy,
@@ -86,8 +88,8 @@ pub enum Error {
         /// The idempotency key.
         key: String,
     },
-    /// The transaction would fail: nothing was sent and no nonce was taken.
-    #[error("request `{key}` refused before sending: {reason}")]
+    /// The transaction would fail, or no node takes it: it was not executed and never will be.
+    #[error("request `{key}` refused: {reason}")]
     Refused {
         /// The idempotency key.
         key: String,

@@ -72,7 +72,7 @@ pub enum Status {
     Included(Inclusion),
     /// In a final block.
     Confirmed(Inclusion),
-    /// It would have failed; nothing was sent.
+    /// It would have failed and was not sent, or no node took it and an empty transaction has its nonce.
     Refused(Revert),
     /// Given up at its deadline. The empty transaction that took its nonce, when there was one: its gas was paid.
     Canceled(Option<Inclusion>),

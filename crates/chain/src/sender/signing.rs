@@ -40,7 +40,30 @@ pub(super) async fn gas(
         ..TransactionRequest::default()
     };
     transaction.input.input = Some(request.data.clone());
-    let estimate = client.estimate(&transaction).await?;
+    estimate(client, &transaction, margin_percent).await
+}
+
+/// Gas of the empty transaction. Not the limit of the request: that may be what nodes refuse, and the account may be able
+/// to pay for the one and not for the other.
+pub(super) async fn gas_of_empty(
+    client: &ChainClient,
+    sender: Address,
+    margin_percent: u64,
+) -> Result<u64, client::Error> {
+    let transaction = TransactionRequest {
+        from: Some(sender),
+        to: Some(TxKind::Call(sender)),
+        ..TransactionRequest::default()
+    };
+    estimate(client, &transaction, margin_percent).await
+}
+
+async fn estimate(
+    client: &ChainClient,
+    transaction: &TransactionRequest,
+    margin_percent: u64,
+) -> Result<u64, client::Error> {
+    let estimate = client.estimate(transaction).await?;
     Ok(estimate.saturating_add(estimate.saturating_mul(margin_percent) / 100))
 }
 
@@ -53,7 +76,6 @@ pub(super) fn sign(
     let mut transaction = TxEip1559 {
         chain_id: chain_id.0,
         nonce: draft.nonce,
-        // The same limit for an empty transaction: enough everywhere, and only what is used is paid.
         gas_limit: draft.gas,
         max_fee_per_gas: draft.offer.max_fee,
         max_priority_fee_per_gas: draft.offer.priority,

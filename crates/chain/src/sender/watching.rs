@@ -1,13 +1,16 @@
 //! What the chain did with the transactions that are under way.
 
-use std::collections::{BTreeSet, HashSet};
+use std::{
+    collections::{BTreeSet, HashSet},
+    time::Duration,
+};
 
 use alloy::{
     eips::{BlockId, BlockNumberOrTag},
-    primitives::B256,
+    primitives::{Address, B256},
     rpc::types::TransactionReceipt,
 };
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, TryStreamExt, future::join_all, stream};
 use tokio::time::Instant;
 
 use super::{
@@ -20,15 +23,19 @@ use crate::client::{BlockHeader, ChainClient};
 
 /// Receipts asked for at the same time.
 const PARALLEL_READS: usize = 16;
+/// Pause before endpoints are asked again that did not agree about who used a nonce.
+const DOUBT: Duration = Duration::from_secs(5);
 
 /// Looks at everything once: receipts, reorgs, confirmations, deadlines, fees.
 pub(super) async fn advance(lane: &mut Lane) -> Result<(), Error> {
     let latest = lane.client.latest().await?;
+    lane.head = latest.number;
     recheck_included(lane, latest).await?;
     find_receipts(lane).await?;
+    lane.send_unsent(latest);
     confirm(lane).await?;
-    give_up_late_ones(lane, latest).await?;
-    raise_waiting_ones(lane).await
+    give_up(lane, latest).await?;
+    urge_waiting_ones(lane, latest).await
 }
 
 /// The inclusion of a transaction that was sent just now, where the chain mines at once. Where it does not, or does not
@@ -132,8 +139,8 @@ async fn recheck_included(lane: &mut Lane, latest: BlockHeader) -> Result<(), Er
         tracing::warn!(key = entry.request.key, lost, "reorganised out of its block");
         metrics::counter!("chain_sender_reorged_total").increment(1);
         lane.settle(position, status.unwrap_or(Status::Pending { hash: newest })).await?;
-        if lost {
-            lane.resend(position);
+        if let Some(live) = lane.live.get_mut(&position).filter(|_| lost) {
+            live.sent_at = None;
         }
     }
     Ok(())
@@ -195,28 +202,93 @@ async fn reopen_lost(lane: &mut Lane, used: u64) -> Result<(), Error> {
 }
 
 /// A nonce that a final block used, by no attempt of ours, was taken by somebody else with the same key: the request has
-/// not been carried out and starts again with a new nonce.
+/// not been carried out and starts again with a new nonce. That it was not carried out all endpoints have to say that know
+/// the block, and they have to be most of them: on the word of one that lost a receipt it would be carried out twice.
 async fn requeue_overtaken(lane: &mut Lane, missing: Vec<(u64, Entry)>) -> Result<(), Error> {
+    let now = Instant::now();
+    let is_due =
+        |position: &u64| lane.live.get(position).is_some_and(|live| live.doubted_until <= now);
+    let missing: Vec<(u64, Entry)> =
+        missing.into_iter().filter(|(position, _)| is_due(position)).collect();
     if missing.is_empty() {
         return Ok(());
     }
     let Some(head) = lane.final_head().await? else { return Ok(()) };
     let used = lane.client.nonce(lane.address(), BlockId::hash(head.hash)).await?;
     for (position, entry) in missing {
-        // Asked again after the head: a receipt of a final block is there by now.
-        let overtaken = entry.nonce.is_some_and(|nonce| nonce < used);
-        if overtaken && find(&lane.client, &entry).await?.is_none() {
-            tracing::error!(
-                key = entry.request.key,
-                nonce = entry.nonce,
-                "another program uses this key: its transaction took our nonce"
-            );
-            metrics::counter!("chain_sender_overtaken_total").increment(1);
-            lane.skip_nonces_below(used);
-            lane.settle(position, Status::Queued).await?;
+        let Some(nonce) = entry.nonce.filter(|nonce| *nonce < used) else { continue };
+        match ask_everybody(&lane.client, lane.address(), nonce, head, &entry).await {
+            Word::Seen(status) => lane.settle(position, status).await?,
+            Word::Absent => {
+                tracing::error!(
+                    key = entry.request.key,
+                    nonce,
+                    "another program uses this key: its transaction took our nonce"
+                );
+                metrics::counter!("chain_sender_overtaken_total").increment(1);
+                lane.skip_nonces_below(used);
+                lane.settle(position, Status::Queued).await?;
+            }
+            Word::Unknown => {
+                tracing::warn!(
+                    key = entry.request.key,
+                    nonce,
+                    "the nonce is used, and too few endpoints can say by what: waiting for more"
+                );
+                if let Some(live) = lane.live.get_mut(&position) {
+                    live.doubted_until = Instant::now() + DOUBT;
+                }
+            }
         }
     }
     Ok(())
+}
+
+/// What is known of a nonce that is used.
+enum Word {
+    /// One of our attempts used it.
+    Seen(Status),
+    /// None of our attempts did.
+    Absent,
+    /// Cannot say.
+    Unknown,
+}
+
+/// Who used the nonce up to `head`, by the word of all endpoints.
+async fn ask_everybody(
+    client: &ChainClient,
+    account: Address,
+    nonce: u64,
+    head: BlockHeader,
+    entry: &Entry,
+) -> Word {
+    let each: Vec<ChainClient> = client.one_by_one().collect();
+    let words = each.iter().map(|endpoint| ask_one(endpoint, account, nonce, head, entry));
+    let mut denials = 0;
+    for word in join_all(words).await {
+        match word {
+            Ok(Word::Seen(status)) => return Word::Seen(status),
+            Ok(Word::Absent) => denials += 1,
+            Ok(Word::Unknown) => {}
+            Err(error) => tracing::debug!(%error, "an endpoint cannot say who used a nonce"),
+        }
+    }
+    if denials > each.len() / 2 { Word::Absent } else { Word::Unknown }
+}
+
+async fn ask_one(
+    endpoint: &ChainClient,
+    account: Address,
+    nonce: u64,
+    head: BlockHeader,
+    entry: &Entry,
+) -> Result<Word, Error> {
+    let at = BlockId::hash(head.hash);
+    if endpoint.block(at).await?.is_none() || endpoint.nonce(account, at).await? <= nonce {
+        return Ok(Word::Unknown);
+    }
+    // Asked after the head: a receipt of a final block is there by now.
+    Ok(find(endpoint, entry).await?.map_or(Word::Absent, Word::Seen))
 }
 
 /// Included transactions whose block is final are done. Their block was compared with the chain in the same round.
@@ -235,14 +307,12 @@ pub(super) async fn confirm_up_to(lane: &mut Lane, head: BlockHeader) -> Result<
         .iter()
         .filter_map(|(position, live)| match &live.entry.status {
             Status::Included(inclusion) if inclusion.block_number <= head.number => {
-                let cancels = |attempt: &&super::journal::Attempt| {
-                    attempt.hash == inclusion.hash && attempt.cancels
-                };
-                let canceled = live.entry.attempts.iter().any(|attempt| cancels(&attempt));
-                let status = if canceled {
-                    Status::Canceled(Some(inclusion.clone()))
-                } else {
-                    Status::Confirmed(inclusion.clone())
+                let status = match &live.entry.refusal {
+                    _ if !live.entry.is_empty_one(inclusion) => {
+                        Status::Confirmed(inclusion.clone())
+                    }
+                    Some(refusal) => Status::Refused(refusal.clone()),
+                    None => Status::Canceled(Some(inclusion.clone())),
                 };
                 Some((*position, status))
             }
@@ -252,24 +322,20 @@ pub(super) async fn confirm_up_to(lane: &mut Lane, head: BlockHeader) -> Result<
     lane.settle_all(done).await
 }
 
-async fn give_up_late_ones(lane: &mut Lane, latest: BlockHeader) -> Result<(), Error> {
-    let late: Vec<(u64, Status, bool)> = lane
+/// What is past its deadline, or taken by no node, gives its nonce to an empty transaction.
+async fn give_up(lane: &mut Lane, latest: BlockHeader) -> Result<(), Error> {
+    let given_up: Vec<(u64, Status)> = lane
         .live
         .iter()
-        .filter(|(_, live)| {
-            live.entry.request.deadline.is_some_and(|deadline| latest.timestamp > deadline)
-        })
-        .map(|(position, live)| {
-            let canceling = live.entry.attempts.iter().any(|attempt| attempt.cancels);
-            (*position, live.entry.status.clone(), canceling)
-        })
+        .filter(|(_, live)| live.is_given_up(latest))
+        .map(|(position, live)| (*position, live.entry.status.clone()))
         .collect();
-    for (position, status, canceling) in late {
+    for (position, status) in given_up {
         match status {
             Status::Queued => lane.settle(position, Status::Canceled(None)).await?,
-            Status::Pending { .. } if !canceling => {
+            Status::Pending { .. } => {
                 let market = lane.client.fees().await?;
-                lane.replace(position, market, true).await?;
+                lane.cancel(position, market).await?;
             }
             _ => {}
         }
@@ -277,26 +343,24 @@ async fn give_up_late_ones(lane: &mut Lane, latest: BlockHeader) -> Result<(), E
     Ok(())
 }
 
-async fn raise_waiting_ones(lane: &mut Lane) -> Result<(), Error> {
+async fn urge_waiting_ones(lane: &mut Lane, latest: BlockHeader) -> Result<(), Error> {
     let now = Instant::now();
-    let waiting: Vec<(u64, bool)> = lane
+    let waiting: Vec<u64> = lane
         .live
         .iter()
         .filter(|(_, live)| {
             matches!(live.entry.status, Status::Pending { .. })
-                && now.duration_since(live.sent_at) >= lane.config.bump_after
+                && live.sent_at.is_some_and(|at| now.duration_since(at) >= lane.config.bump_after)
+                && !live.is_given_up(latest)
         })
-        .map(|(position, live)| {
-            (*position, live.entry.attempts.iter().any(|attempt| attempt.cancels))
-        })
+        .map(|(position, _)| *position)
         .collect();
     if waiting.is_empty() {
         return Ok(());
     }
     let market = lane.client.fees().await?;
-    for (position, cancels) in waiting {
-        metrics::counter!("chain_sender_bumps_total").increment(1);
-        lane.replace(position, market, cancels).await?;
+    for position in waiting {
+        lane.urge(position, market).await?;
     }
     Ok(())
 }

@@ -14,6 +14,10 @@ use chain::{
 };
 use devnet::{ChainConfig, Config, Fault, FaultRule, Handle, genesis::DEV_ADDRESSES};
 use protocol::ids::ChainId;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 use url::Url;
 
 const CHAIN: u64 = 700_001;
@@ -43,6 +47,27 @@ fn client(nodes: &[Handle]) -> ChainClient {
     let urls: Vec<Url> = nodes.iter().map(url).collect();
     let options = ClientOptions { hedge_after: Duration::from_millis(50), ..Default::default() };
     ChainClient::new(ChainId(CHAIN), &urls, options).unwrap()
+}
+
+/// A server that answers every request with this body and status 200, as a proxy in front of a node does.
+async fn proxy(body: &'static str) -> Url {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut request = Vec::new();
+            // Requests are JSON objects.
+            while !request.ends_with(b"}") && socket.read_buf(&mut request).await.unwrap_or(0) > 0 {
+            }
+            let length = body.len();
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            );
+            // A client that has gone misses nothing.
+            let _ = socket.write_all(answer.as_bytes()).await;
+        }
+    });
+    format!("http://{address}").parse().unwrap()
 }
 
 fn lie(node: &Handle) {
@@ -180,4 +205,57 @@ async fn another_endpoint_answers_for_one_with_an_internal_error() {
     let message = "internal error".to_owned();
     fault(&nodes[0], FaultRule::new(&[], Fault::Error { code: -32_603, message }));
     assert_eq!(client(&nodes).latest().await.unwrap().number, 5);
+}
+
+#[tokio::test]
+async fn what_is_no_answer_is_the_endpoints_fault_and_another_one_is_asked() {
+    let nodes = twins(1).await;
+    for body in [
+        "<html><body>Bad gateway</body></html>",
+        r#"{"jsonrpc":"2.0","id":0,"result":null}"#,
+        r#"{"jsonrpc":"2.0","id":0,"result":{"number":"0x1"}}"#,
+        "",
+    ] {
+        let bad = proxy(body).await;
+        let urls = [bad.clone(), url(&nodes[0])];
+        let both = ChainClient::new(ChainId(CHAIN), &urls, ClientOptions::default()).unwrap();
+        assert_eq!(both.latest().await.unwrap().number, 5, "{body}");
+
+        let once = ClientOptions { retries: 0, ..ClientOptions::default() };
+        let alone = ChainClient::new(ChainId(CHAIN), &[bad], once).unwrap();
+        let fault = alone.latest().await.unwrap_err();
+        assert!(matches!(fault, Error::Transport { .. }) && fault.is_retryable(), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_same_halt_in_the_words_of_two_clients_is_one_answer() {
+    let nodes = twins(3).await;
+    for (node, words) in nodes.iter().zip(["out of gas", "EVM error: OutOfGas", "who knows"]) {
+        let message = words.to_owned();
+        fault(node, FaultRule::new(&["eth_call"], Fault::Error { code: -32_000, message }));
+    }
+    let careful = client(&nodes).with_quorum(2);
+    let call = careful.call(RICH, &numberCall {}, BlockNumberOrTag::Latest).await.unwrap_err();
+    assert!(call.revert().is_some_and(|revert| revert.data.is_empty()), "{call:?}");
+}
+
+#[tokio::test]
+async fn a_quorum_waits_for_a_short_rest_and_leaves_a_long_one_alone() {
+    let nodes = twins(3).await;
+    let urls: Vec<Url> = nodes.iter().map(url).collect();
+    let patient = ChainClient::new(ChainId(CHAIN), &urls, ClientOptions::default()).unwrap();
+    fault(&nodes[0], FaultRule::new(&[], Fault::RateLimit).times(1));
+    let all = patient.with_quorum(3);
+    assert!(matches!(all.latest().await, Err(Error::NoQuorum { .. })));
+    // Half a second of rest is over before the second that a client waits for an endpoint.
+    assert_eq!(all.latest().await.unwrap().number, 5);
+
+    let impatient = client(&nodes);
+    fault(&nodes[0], FaultRule::new(&[], Fault::RateLimit).times(1));
+    let all = impatient.with_quorum(3);
+    assert!(matches!(all.latest().await, Err(Error::NoQuorum { .. })));
+    // The fault is spent: had the endpoint been asked, all three would agree.
+    assert!(matches!(all.latest().await, Err(Error::NoQuorum { agreeing: 2, .. })));
+    assert_eq!(impatient.with_quorum(2).latest().await.unwrap().number, 5);
 }

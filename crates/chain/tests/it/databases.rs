@@ -8,6 +8,13 @@ use std::{
 use chain::Db;
 use tempfile::TempDir;
 
+#[path = "../../../../tests/src/needs.rs"]
+#[expect(unreachable_pub, dead_code, reason = "the file is a public module of another package")]
+mod needs;
+
+/// URL of a PostgreSQL server where tests may create databases.
+const POSTGRES: &str = "METALAYER_TEST_POSTGRES";
+
 /// A fresh database and what keeps it alive.
 pub(crate) struct Database {
     pub(crate) db: Db,
@@ -27,18 +34,19 @@ pub(crate) async fn sqlite() -> Database {
     Database { db: Db::open(&url).await.unwrap(), url, _home: Home::Folder { _folder: folder } }
 }
 
-/// A database of its own on the server at `METALAYER_TEST_POSTGRES`, the one at `PG_TEST_URL`, or a private cluster on a
-/// Unix socket.
-pub(crate) async fn postgres() -> Database {
-    if let Ok(server) = std::env::var("METALAYER_TEST_POSTGRES") {
-        return on_server(&server).await;
+/// A database of its own on the server at `METALAYER_TEST_POSTGRES`, or a private cluster on a Unix socket where
+/// PostgreSQL is installed.
+pub(crate) async fn postgres() -> Option<Database> {
+    if let Ok(server) = std::env::var(POSTGRES) {
+        return Some(on_server(&server).await);
     }
-    if let Ok(url) = std::env::var("PG_TEST_URL") {
-        return Database { db: Db::open(&url).await.unwrap(), url, _home: Home::Elsewhere };
-    }
-    let cluster = Cluster::start();
+    let Some(cluster) = Cluster::start() else {
+        needs::skipped(POSTGRES, "is not set, and PostgreSQL is not installed");
+        return None;
+    };
     let url = cluster.url();
-    Database { db: Db::open(&url).await.unwrap(), url, _home: Home::Cluster { _cluster: cluster } }
+    let db = Db::open(&url).await.unwrap();
+    Some(Database { db, url, _home: Home::Cluster { _cluster: cluster } })
 }
 
 async fn on_server(server: &str) -> Database {
@@ -53,9 +61,11 @@ async fn on_server(server: &str) -> Database {
     Database { db: Db::open(&url).await.unwrap(), url, _home: Home::Elsewhere }
 }
 
-/// Both, one after the other: every query must serve both.
-pub(crate) async fn both() -> [Database; 2] {
-    [sqlite().await, postgres().await]
+/// Both, where there are both: every query must serve both.
+pub(crate) async fn both() -> Vec<Database> {
+    let mut databases = vec![sqlite().await];
+    databases.extend(postgres().await);
+    databases
 }
 
 /// A PostgreSQL server of our own. It refuses to run as root, so root becomes `postgres` first.
@@ -64,23 +74,20 @@ struct Cluster {
 }
 
 impl Cluster {
-    fn start() -> Self {
+    /// `None` where PostgreSQL is not installed.
+    fn start() -> Option<Self> {
+        let (mut initdb, mut pg_ctl) = (as_postgres("initdb")?, as_postgres("pg_ctl")?);
         let folder = tempfile::tempdir().unwrap();
         if is_root() {
             run(Command::new("chown").arg("postgres").arg(folder.path()));
         }
         let data = folder.path().join("data");
-        run(as_postgres("initdb")
-            .args(["--auth=trust", "--username=postgres", "--no-sync", "-D"])
-            .arg(&data));
+        run(initdb.args(["--auth=trust", "--username=postgres", "--no-sync", "-D"]).arg(&data));
         let options = format!("-c listen_addresses='' -c fsync=off -k {}", folder.path().display());
         let log = folder.path().join("log");
-        run(as_postgres("pg_ctl")
-            .args(["start", "-w", "-o", &options, "-D"])
-            .arg(&data)
-            .arg("-l")
-            .arg(log));
-        Self { folder }
+        let start = ["start", "-w", "-o", &options, "-D"];
+        run(pg_ctl.args(start).arg(&data).arg("-l").arg(log));
+        Some(Self { folder })
     }
 
     fn url(&self) -> String {
@@ -92,7 +99,8 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         let data = self.folder.path().join("data");
-        run(as_postgres("pg_ctl").args(["stop", "-m", "immediate", "-D"]).arg(data));
+        let mut pg_ctl = as_postgres("pg_ctl").unwrap();
+        run(pg_ctl.args(["stop", "-m", "immediate", "-D"]).arg(data));
     }
 }
 
@@ -102,18 +110,18 @@ fn is_root() -> bool {
 }
 
 /// A tool of PostgreSQL, on the path or in the newest of Debian's folders.
-fn as_postgres(tool: &str) -> Command {
-    let path = find(tool);
+fn as_postgres(tool: &str) -> Option<Command> {
+    let path = find(tool)?;
     if !is_root() {
-        return Command::new(path);
+        return Some(Command::new(path));
     }
     let mut command = Command::new("setpriv");
     command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(path);
     command.current_dir("/");
-    command
+    Some(command)
 }
 
-fn find(tool: &str) -> PathBuf {
+fn find(tool: &str) -> Option<PathBuf> {
     let on_path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&on_path).collect();
     let mut versions: Vec<PathBuf> = std::fs::read_dir(Path::new("/usr/lib/postgresql"))
@@ -121,10 +129,7 @@ fn find(tool: &str) -> PathBuf {
         .unwrap_or_default();
     versions.sort();
     folders.extend(versions.into_iter().rev());
-    let found = folders.into_iter().map(|folder| folder.join(tool)).find(|path| path.is_file());
-    found.unwrap_or_else(|| {
-        panic!("{tool} of PostgreSQL is not installed, and PG_TEST_URL is not set")
-    })
+    folders.into_iter().map(|folder| folder.join(tool)).find(|path| path.is_file())
 }
 
 fn run(command: &mut Command) {

@@ -179,9 +179,46 @@ async fn a_lease_has_one_holder_until_it_is_dropped() {
     }
 }
 
+/// Writes two rows, one after the other, and meets the other transaction between them.
+async fn write_both(db: &Db, places: [i64; 2], met: &tokio::sync::Barrier) -> Result<(), Error> {
+    let mut tx = db.begin().await?;
+    for (place, is_first) in places.into_iter().zip([true, false]) {
+        sqlx::query("UPDATE pairs SET writes = writes + 1 WHERE place = $1")
+            .bind(place)
+            .execute(&mut *tx)
+            .await?;
+        if is_first {
+            met.wait().await;
+        }
+    }
+    tx.commit().await
+}
+
+#[tokio::test]
+async fn of_two_transactions_that_wait_for_each_other_one_gives_way_and_may_run_again() {
+    let Some(database) = crate::databases::postgres().await else { return };
+    let db = &database.db;
+    let table = "CREATE TABLE pairs (place BIGINT NOT NULL PRIMARY KEY, writes BIGINT NOT NULL)";
+    db.migrate("test", &[table]).await.unwrap();
+    sqlx::query("INSERT INTO pairs VALUES (1, 0), (2, 0)").execute(db.pool()).await.unwrap();
+    let met = tokio::sync::Barrier::new(2);
+    let (one, other) = tokio::join!(write_both(db, [1, 2], &met), write_both(db, [2, 1], &met));
+    let conflict = one.and(other).unwrap_err();
+    assert!(conflict.is_conflict(), "{conflict}");
+    let alone = tokio::sync::Barrier::new(1);
+    write_both(db, [1, 2], &alone).await.unwrap();
+    let written = sqlx::query("SELECT MIN(writes) AS least, MAX(writes) AS most FROM pairs")
+        .fetch_one(db.pool())
+        .await
+        .unwrap();
+    assert_eq!((written.u64("least").unwrap(), written.u64("most").unwrap()), (2, 2));
+    let missing = sqlx::query("SELECT * FROM nowhere").execute(db.pool()).await;
+    assert!(!Error::from(missing.unwrap_err()).is_conflict());
+}
+
 #[tokio::test]
 async fn a_lease_is_lost_with_its_session() {
-    let database = crate::databases::postgres().await;
+    let Some(database) = crate::databases::postgres().await else { return };
     let lease = database.db.lease("relayer").await.unwrap();
     let ended = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' \
                  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";

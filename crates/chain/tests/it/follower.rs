@@ -13,6 +13,7 @@ use devnet::{
     genesis::DEV_ADDRESSES,
 };
 use protocol::ids::ChainId;
+use url::Url;
 
 use crate::databases::{Database, both, sqlite};
 
@@ -65,8 +66,14 @@ impl World {
     }
 
     async fn follower_with(&self, config: FollowerConfig) -> Ledger<'_> {
-        let url = self.chain().http_url().parse().unwrap();
-        let client = ChainClient::new(ChainId(CHAIN), &[url], ClientOptions::default()).unwrap();
+        self.follower_through(&[self.chain()], config).await
+    }
+
+    async fn follower_through(&self, nodes: &[&ChainHandle], config: FollowerConfig) -> Ledger<'_> {
+        let urls: Vec<Url> = nodes.iter().map(|node| node.http_url().parse().unwrap()).collect();
+        let options =
+            ClientOptions { hedge_after: Duration::from_millis(50), ..ClientOptions::default() };
+        let client = ChainClient::new(ChainId(CHAIN), &urls, options).unwrap();
         let follower = Follower::start(self.database.db.clone(), client, config).await.unwrap();
         Ledger { world: self, follower, blocks: Vec::new(), removed: 0 }
     }
@@ -272,4 +279,55 @@ async fn a_websocket_wakes_the_follower_and_may_be_lost() {
     tokio::time::timeout(DEADLINE, heard).await.unwrap();
     ledger.step().await;
     assert!(ledger.blocks.len() >= 2);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_has_not_got_so_far_loses_no_log() {
+    let (behind, world) = (World::new(sqlite().await).await, World::new(sqlite().await).await);
+    for _ in 0..30 {
+        world.ring();
+    }
+    // The same blocks by the same requests; this endpoint has not got the last ones yet.
+    for _ in 0..5 {
+        behind.ring();
+    }
+    assert_eq!(behind.chain().chain().head().hash, world.chain().chain().block(5).unwrap().hash);
+    // Slow with heads, so that the other one gives them, and quick with the logs that it has.
+    let slow = Fault::Latency { millis: 15_000 };
+    behind.chain().set_fault(FaultRule::new(&["eth_getBlockByNumber"], slow));
+    let nodes = [behind.chain(), world.chain()];
+    let config = FollowerConfig { window: 4, ..world.config() };
+    let mut ledger = world.follower_through(&nodes, config).await;
+    ledger.catch_up().await;
+    assert_eq!(ledger.blocks.len(), 30);
+    assert_eq!(ledger.removed, 0);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_lags_behind_another_invents_no_reorg() {
+    let (behind, world) = (World::new(sqlite().await).await, World::new(sqlite().await).await);
+    for _ in 0..5 {
+        world.ring();
+        behind.ring();
+    }
+    let nodes = [behind.chain(), world.chain()];
+    let mut ledger = world.follower_through(&nodes, world.config()).await;
+    ledger.catch_up().await;
+    // From now on only the second one grows, and the first one loses a question now and then.
+    let question = &["eth_getBlockByNumber"];
+    for _ in 0..5 {
+        world.ring();
+        behind.chain().set_fault(FaultRule::new(question, Fault::Drop).times(1));
+        // There may be no news: the endpoint that is preferred lags.
+        let news = tokio::time::timeout(Duration::from_millis(500), ledger.follower.next());
+        if news.await.is_ok() {
+            ledger.step().await;
+        }
+    }
+    assert_eq!(ledger.removed, 0);
+    for _ in 0..5 {
+        behind.ring();
+    }
+    ledger.catch_up().await;
+    assert_eq!((ledger.blocks.len(), ledger.removed), (10, 0));
 }

@@ -41,6 +41,11 @@ impl<'a> Section<'a> {
         self.path.rsplit('.').next().unwrap_or_default()
     }
 
+    /// The folder that holds the file: relative paths are meant from there.
+    pub fn folder(&self) -> &'a Path {
+        self.directory
+    }
+
     /// Whether `key` stands in this section, as a scalar or as a table.
     pub fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
