@@ -12,6 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use prices::Usd;
 use protocol::ids::IntentHash;
 use serde::{Deserialize, Serialize};
 use service::secret::Secret;
@@ -20,7 +21,6 @@ use subtle::ConstantTimeEq;
 use crate::{
     config::{Config, LimitsConfig, ListsConfig},
     engine::Engine,
-    money::Usd,
     report,
     store::Mode,
 };

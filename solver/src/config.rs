@@ -3,18 +3,22 @@
 
 mod chains;
 mod policy;
-mod prices;
 
 pub use chains::{ChainConfig, Confirmation, L1Fee, TokenConfig};
 pub use policy::{
     BatchConfig, LimitsConfig, ListsConfig, RebalanceConfig, RouteConfig, TierConfig,
 };
-pub use prices::{PricesConfig, SourceConfig};
 
 use std::{
-    collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
 };
 
+use prices::PricesConfig;
 use protocol::ids::ChainId;
 use service::{
     config::{FromToml, Section},
@@ -86,8 +90,18 @@ pub struct Config {
     pub admin_token: Option<Secret>,
     /// How long a quote holds.
     pub quote_lifetime: Duration,
-    /// Most quotes whose reservations may be open at a time.
+    /// Most quotes that may be open at a time.
     pub quotes_open: u32,
+    /// Most quotes of one caller that hold inventory.
+    pub quotes_per_caller: u32,
+    /// Most of an asset that quotes hold together, in hundredths of a percent of what would be free without them.
+    pub quotes_share_bps: u16,
+    /// Addresses of aggregators, whose word counts about whom a quote is for; everybody's does when empty.
+    pub aggregators: BTreeSet<IpAddr>,
+    /// `POST /v1/intents` requests that are worked on at a time.
+    pub submissions: usize,
+    /// Most signed orders that may wait to be opened.
+    pub signed_open: u32,
     /// Longest time that stopping waits for what is in flight.
     pub stop_bound: Duration,
     /// How many orders are decided or moved at a time.
@@ -96,8 +110,10 @@ pub struct Config {
     pub tick: Duration,
     /// The chains served, with the wallets on each.
     pub chains: BTreeMap<ChainId, ChainConfig>,
-    /// Prices.
+    /// Where prices come from and when they are believed.
     pub prices: PricesConfig,
+    /// Lets production start with one source of prices.
+    pub allow_single_source: bool,
     /// Margins and limits of lanes.
     pub routes: Vec<RouteConfig>,
     /// Limits over everything.
@@ -126,11 +142,16 @@ impl FromToml for Config {
         let admin_token = section.optional_secret("admin_token");
         let quote_lifetime = section.duration_or("quote_lifetime", Duration::from_secs(30));
         let quotes_open = section.or_default("quotes_open", 1_000, "a number of quotes");
+        let quotes_per_caller = section.or_default("quotes_per_caller", 40, "a number of quotes");
+        let quotes_share_bps = section.or_default("quotes_share_bps", 5_000, "basis points");
+        let aggregators: Vec<IpAddr> = section.list("aggregators", "IP addresses");
+        let submissions = section.or_default("submissions", 16, "a number of requests");
+        let signed_open = section.or_default("signed_open", 1_000, "a number of orders");
         let stop_bound = section.duration_or("stop_bound", Duration::from_secs(30));
         let parallel = section.or_default("parallel", 64, "a number of orders");
         let tick = section.duration_or("tick", Duration::from_millis(250));
         let chains = section.sections::<ChainConfig>("chains");
-        let prices = section.section("prices");
+        let prices = section.section::<PricesKeys>("prices");
         let routes = section.tables("routes");
         let limits = section.section("limits");
         let lists = section.section("lists");
@@ -141,6 +162,10 @@ impl FromToml for Config {
         if quote_lifetime < SHORTEST_QUOTE {
             section.fault("quote_lifetime", "5s or more", &format!("{quote_lifetime:?}"));
         }
+        if quotes_share_bps > 10_000 {
+            section.fault("quotes_share_bps", "at most 10000", &quotes_share_bps.to_string());
+        }
+        let prices = prices?;
         let config = Self {
             file: None,
             environment: environment?,
@@ -152,11 +177,17 @@ impl FromToml for Config {
             admin_token,
             quote_lifetime,
             quotes_open,
+            quotes_per_caller,
+            quotes_share_bps,
+            aggregators: aggregators.iter().map(IpAddr::to_canonical).collect(),
+            submissions: usize::max(submissions, 1),
+            signed_open,
             stop_bound,
             parallel: usize::max(parallel, 1),
             tick,
             chains: chains?,
-            prices: prices?,
+            prices: prices.config,
+            allow_single_source: prices.allow_single_source,
             routes: routes?,
             limits: limits?,
             lists: lists?,
@@ -173,7 +204,7 @@ impl Config {
     /// Production money needs two sources for every symbol, unless the file says otherwise.
     fn refuse_too_few_sources(&self, section: &mut Section<'_>) {
         let needed = match self.environment {
-            Environment::Production if !self.prices.allow_single_source => 2,
+            Environment::Production if !self.allow_single_source => 2,
             Environment::Production | Environment::Development => 1,
         };
         if self.prices.limits.minimum_sources < needed {
@@ -181,7 +212,7 @@ impl Config {
             section.fault("prices.minimum_sources", "2 or more in production", &given);
         }
         for symbol in self.symbols() {
-            let given = self.prices.sources.iter().filter(|s| s.carries(&symbol)).count();
+            let given = self.prices.carriers(&symbol);
             if given < self.prices.limits.minimum_sources.max(needed) {
                 let expected = self.prices.limits.minimum_sources.max(needed);
                 section.fault(
@@ -194,7 +225,7 @@ impl Config {
     }
 
     /// Every symbol that a chain uses.
-    fn symbols(&self) -> std::collections::BTreeSet<String> {
+    fn symbols(&self) -> BTreeSet<String> {
         self.chains
             .values()
             .flat_map(|chain| {
@@ -202,6 +233,19 @@ impl Config {
                 std::iter::once(chain.native.clone()).chain(tokens)
             })
             .collect()
+    }
+}
+
+/// `[prices]`, with the key that only a solver knows.
+struct PricesKeys {
+    config: PricesConfig,
+    allow_single_source: bool,
+}
+
+impl FromToml for PricesKeys {
+    fn from_toml(section: &mut Section<'_>) -> Option<Self> {
+        let allow_single_source = section.or_default("allow_single_source", false, "true or false");
+        Some(Self { config: PricesConfig::from_toml(section)?, allow_single_source })
     }
 }
 

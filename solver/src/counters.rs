@@ -4,20 +4,25 @@
 //! not risen by then: the first event, often the only one, would be missed.
 
 use crate::{
-    config::{Config, SourceConfig},
+    config::Config,
     order::{State, TRANSITIONS},
 };
 
+/// Answers of price sources that were no price, by source.
+pub(crate) const PRICE_FAULTS: &str = "solver_price_faults_total";
+
 /// Counters without labels.
-const PLAIN: [&str; 14] = [
+const PLAIN: [&str; 16] = [
     "solver_approvals_refused_total",
     "solver_balance_faults_total",
     "solver_challenges_total",
+    "solver_conflicts_total",
     "solver_faults_total",
     "solver_fills_reorganised_total",
     "solver_fills_reverted_total",
     "solver_fills_total",
     "solver_forfeits_total",
+    "solver_intents_busy_total",
     "solver_quotes_busy_total",
     "solver_quotes_total",
     "solver_rebalancing_faults_total",
@@ -42,9 +47,6 @@ pub(crate) fn begin(config: &Config) {
         metrics::counter!("solver_head_faults_total", "chain" => chain.to_string()).increment(0);
     }
     for source in &config.prices.sources {
-        let (SourceConfig::Fixed { name, .. }
-        | SourceConfig::Http { name, .. }
-        | SourceConfig::Chainlink { name, .. }) = source;
-        metrics::counter!("solver_price_faults_total", "source" => name.clone()).increment(0);
+        metrics::counter!(PRICE_FAULTS, "source" => source.name().to_owned()).increment(0);
     }
 }

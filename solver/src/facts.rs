@@ -9,14 +9,9 @@ pub(crate) use gather::balance;
 pub use gather::{Fault, Gatherer};
 
 use alloy::primitives::{Address, B256, Bytes, U256};
+use prices::Usd;
 
-use crate::{
-    fill::FillKind,
-    money::{Asset, Usd},
-    pricing::Estimate,
-    store::Mode,
-    valuer::Unknown,
-};
+use crate::{fill::FillKind, money::Asset, pricing::Estimate, store::Mode, valuer::Unknown};
 
 /// What is known of an order now.
 #[derive(Clone, Debug)]
@@ -95,7 +90,7 @@ pub enum Simulation {
     Works(u64),
     /// It fails.
     Fails(String),
-    /// The node could not say.
+    /// The node could not say, or was not asked.
     Unclear(String),
 }
 

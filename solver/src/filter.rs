@@ -125,6 +125,13 @@ pub fn judge_shape(intake: &Intake<'_>) -> Verdict {
     shape::judge(intake)
 }
 
+/// Whether there is time to fill and to prove, by the newest blocks of origin and destination (unix
+/// seconds).
+pub fn judge_deadlines(intake: &Intake<'_>, origin_time: u64, destination_time: u64) -> Ruling {
+    let verdict = deadlines::judge_at(intake, origin_time, destination_time);
+    Ruling { rule: "deadlines", verdict }
+}
+
 /// The first objection on the chains' state, if there is one.
 pub fn judge_case(case: &Case<'_>) -> Ruling {
     first(CASE_RULES.iter().map(|(rule, judge)| Ruling { rule, verdict: judge(case) }))

@@ -4,7 +4,7 @@
 //! intent, and its hash is recomputed. Everything else that matters is read from the chain when
 //! the intent is judged. An order and the follower's cursor are written in one transaction.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use alloy::{
     primitives::B256,
@@ -13,6 +13,7 @@ use alloy::{
 };
 use chain::{
     Follower,
+    db::Tx,
     follower::{self, BlockLogs, Event, FollowerConfig},
 };
 use protocol::{
@@ -125,6 +126,16 @@ pub(crate) struct Intake {
     pub(crate) wake: mpsc::UnboundedSender<IntentHash>,
 }
 
+/// What a batch of blocks says.
+#[derive(Debug, Default)]
+struct News {
+    /// Every intent that something was heard of, with its order where it was published. By hash: that is the
+    /// order in which transactions write orders.
+    orders: BTreeMap<IntentHash, Option<Order>>,
+    /// Whether the chain took blocks back.
+    is_reorganised: bool,
+}
+
 /// What is followed on a chain.
 pub(crate) fn following(served: &Served, poll: std::time::Duration) -> FollowerConfig {
     let mut config = FollowerConfig::new(format!("solver:{}", served.id), served.start_block);
@@ -156,23 +167,15 @@ impl Intake {
         shutdown: CancellationToken,
     ) -> Result<(), Error> {
         while let Some(batch) = shutdown.run_until_cancelled(follower.next()).await {
-            let batch = batch?;
-            let mut tx = self.store.db().begin().await.map_err(store::Error::from)?;
-            let mut woken = Vec::new();
-            for event in &batch.events {
-                match event {
-                    Event::Added(block) => self.take_block(&mut tx, block, &mut woken).await?,
-                    Event::Removed(block) => {
-                        tracing::warn!(chain = %self.chain, number = block.number, "block removed");
-                        self.store.wake_chain_in(&mut tx, self.chain, millis(&self.clock)).await?;
-                    }
-                }
-            }
+            let news = self.read(&batch?.events);
+            let (mut tx, fresh) = store::repeated(|| self.write(&news)).await?;
             follower.acknowledge(&mut tx).await?;
             // What a power cut takes back is read from the chain again: the cursor goes with it.
             tx.commit_relaxed().await.map_err(store::Error::from)?;
             service::crash_point!("solver.intake.written");
-            for hash in woken {
+            let chain = self.chain.to_string();
+            metrics::counter!("solver_intents_total", "origin" => chain).increment(fresh);
+            for hash in news.orders.into_keys() {
                 // A closed channel means the engine has stopped; the store wakes it next time.
                 let _ = self.wake.send(hash);
             }
@@ -180,27 +183,31 @@ impl Intake {
         Ok(())
     }
 
-    async fn take_block(
-        &self,
-        tx: &mut chain::db::Tx,
-        block: &BlockLogs,
-        woken: &mut Vec<IntentHash>,
-    ) -> Result<(), Error> {
+    /// What the events of a batch say.
+    fn read(&self, events: &[Event]) -> News {
+        let mut news = News::default();
+        for event in events {
+            match event {
+                Event::Added(block) => self.read_block(block, &mut news),
+                Event::Removed(block) => {
+                    tracing::warn!(chain = %self.chain, number = block.number, "block removed");
+                    news.is_reorganised = true;
+                }
+            }
+        }
+        news
+    }
+
+    fn read_block(&self, block: &BlockLogs, news: &mut News) {
         let now = millis(&self.clock);
         for log in &block.logs {
             match heard(log) {
                 Ok(Some(Heard::Published(intent))) => {
                     let order = Order::new(self.chain, *intent, now);
-                    if self.store.record_in(tx, &order).await? == Recorded::New {
-                        let chain = self.chain.to_string();
-                        metrics::counter!("solver_intents_total", "origin" => chain).increment(1);
-                    }
-                    self.store.wake_in(tx, order.hash, now).await?;
-                    woken.push(order.hash);
+                    news.orders.insert(order.hash, Some(order));
                 }
                 Ok(Some(Heard::About(hash))) => {
-                    self.store.wake_in(tx, hash, now).await?;
-                    woken.push(hash);
+                    news.orders.entry(hash).or_default();
                 }
                 Ok(None) => {}
                 Err(unreadable) => {
@@ -209,7 +216,25 @@ impl Intake {
                 }
             }
         }
-        Ok(())
+    }
+
+    /// Writes news down in a transaction that is to be committed, and says how many orders are new.
+    async fn write(&self, news: &News) -> Result<(Tx, u64), store::Error> {
+        let now = millis(&self.clock);
+        let mut tx = self.store.db().begin().await?;
+        let mut fresh = 0;
+        if news.is_reorganised {
+            self.store.wake_chain_in(&mut tx, self.chain, now).await?;
+        }
+        for (hash, published) in &news.orders {
+            if let Some(order) = published
+                && self.store.record_in(&mut tx, order).await? == Recorded::New
+            {
+                fresh += 1;
+            }
+            self.store.wake_in(&mut tx, *hash, now).await?;
+        }
+        Ok((tx, fresh))
     }
 }
 

@@ -23,6 +23,7 @@ use crate::{
     order::{Amount, STATES, State},
     policy::{Policy, Served},
     rebalance::Rebalancer,
+    receipt::Receipt,
     store::{self, Entry, EntryKind, Holding, Outgoing, Store},
     valuer::Valuer,
 };
@@ -204,7 +205,7 @@ impl Inventory {
             sent => sent?,
         };
         tracing::info!(%chain, %owner, token = ?request.to, "inbox approved");
-        let amount = U256::from(inclusion.gas_used) * U256::from(inclusion.gas_price);
+        let amount = Receipt::of(&link.client, inclusion.hash).await?.gas_paid(&inclusion);
         let spent = Amount { asset: Asset::native(*chain), amount };
         let entry = Entry {
             tx: inclusion.hash,

@@ -17,33 +17,54 @@ const REMEMBERED: usize = 256;
 const ENOUGH: usize = 20;
 
 /// What is older counts no more: an outage that is over must not hold orders back for ever.
-const LIFE: Duration = Duration::from_secs(24 * 3_600);
+pub(crate) const LIFE: Duration = Duration::from_secs(24 * 3_600);
 
 /// Origin, destination and tier of a proof.
-type Lane = (ChainId, ChainId, Tier);
+pub(crate) type Lane = (ChainId, ChainId, Tier);
+
+/// One time as it was measured, to be kept over restarts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Measurement {
+    /// Origin, destination and tier.
+    pub(crate) lane: Lane,
+    /// Which of its lane's remembered times it is: a newer one takes its place.
+    pub(crate) slot: u64,
+    /// From the fill to the proof.
+    pub(crate) took: Duration,
+    /// When it was measured (unix milliseconds).
+    pub(crate) at: u64,
+}
 
 /// Times from fill to proof, or from the last proof message of a batch, of every lane and tier.
 #[derive(Debug, Default)]
 pub(crate) struct Latencies(Mutex<HashMap<Lane, Window>>);
 
 impl Latencies {
-    /// Takes note of the time that a proof took from its fill.
-    pub(crate) fn record(&self, lane: Lane, took: Duration) {
+    /// Takes note of the time that a proof took from its fill, seen at a moment (unix milliseconds) that is now.
+    pub(crate) fn record(&self, lane: Lane, took: Duration, at: u64) -> Measurement {
         let now = Instant::now();
-        let slowest = {
+        let (slot, slowest) = {
             let mut windows = self.0.lock();
             let window = windows.entry(lane).or_default();
-            window.record(now, took);
-            window.slowest(now)
+            (window.record(now, took), window.slowest(now))
         };
-        if let Some(slowest) = slowest {
-            let (origin, destination, tier) = lane;
-            metrics::gauge!(
-                "solver_proof_latency_seconds",
-                "origin" => origin.to_string(), "destination" => destination.to_string(),
-                "tier" => tier.to_string()
-            )
-            .set(slowest.as_secs_f64());
+        tell(lane, slowest);
+        Measurement { lane, slot, took, at }
+    }
+
+    /// Takes up what earlier processes have measured, oldest first. `at` is now (unix milliseconds).
+    pub(crate) fn restore(&self, measured: &[Measurement], at: u64) {
+        let now = Instant::now();
+        let mut windows = self.0.lock();
+        for measurement in measured {
+            let age = Duration::from_millis(at.saturating_sub(measurement.at));
+            let window = windows.entry(measurement.lane).or_default();
+            window.next = measurement.slot;
+            // Where the clock does not reach back so far, it counts from now on.
+            window.record(now.checked_sub(age).unwrap_or(now), measurement.took);
+        }
+        for (lane, window) in windows.iter() {
+            tell(*lane, window.slowest(now));
         }
     }
 
@@ -65,16 +86,32 @@ impl Latencies {
     }
 }
 
+/// Shows what counts on a lane, once enough is known.
+fn tell((origin, destination, tier): Lane, slowest: Option<Duration>) {
+    let Some(slowest) = slowest else { return };
+    metrics::gauge!(
+        "solver_proof_latency_seconds",
+        "origin" => origin.to_string(), "destination" => destination.to_string(),
+        "tier" => tier.to_string()
+    )
+    .set(slowest.as_secs_f64());
+}
+
 /// The last times of one lane and tier, oldest first, each with when it was measured.
 #[derive(Debug, Default)]
 struct Window {
     times: VecDeque<(Instant, Duration)>,
+    /// Slot of the next time.
+    next: u64,
     /// Of the times as of the newest one: every decision asks for it, and each would sort them.
     slowest: Option<Duration>,
 }
 
 impl Window {
-    fn record(&mut self, now: Instant, took: Duration) {
+    /// Takes a time in, and says which slot it has.
+    fn record(&mut self, now: Instant, took: Duration) -> u64 {
+        let slot = self.next;
+        self.next = (slot + 1) % REMEMBERED as u64;
         if self.times.len() == REMEMBERED {
             self.times.pop_front();
         }
@@ -85,6 +122,7 @@ impl Window {
         let within = (times.len() * 99).div_ceil(100);
         self.slowest =
             if times.len() < ENOUGH { None } else { times.get(within.saturating_sub(1)).copied() };
+        slot
     }
 
     /// What all but the slowest hundredth stayed within; `None` while too little is known.
@@ -131,6 +169,28 @@ mod tests {
     }
 
     #[test]
+    fn a_restart_takes_up_what_was_measured_and_goes_on_in_the_next_slot() {
+        let lane = (ChainId(1), ChainId(2), Tier::Instant);
+        let before = Latencies::default();
+        let kept: Vec<_> = (0..300).map(|at| before.record(lane, seconds(at % 50), at)).collect();
+        let slots: Vec<_> = kept.iter().map(|measurement| measurement.slot).collect();
+        assert_eq!((slots[0], slots[255], slots[256], slots[299]), (0, 255, 0, 43));
+        // Newer ones have taken the place of the first 44.
+        let kept = &kept[44..];
+        let after = Latencies::default();
+        after.restore(kept, 300);
+        let times = |latencies: &Latencies| -> Vec<_> {
+            let windows = latencies.0.lock();
+            windows[&lane].times.iter().map(|(_, took)| *took).collect()
+        };
+        assert_eq!(times(&after), times(&before));
+        assert_eq!(after.record(lane, seconds(1), 301).slot, 44);
+        let late = Latencies::default();
+        late.restore(kept, 300 + u64::try_from(LIFE.as_millis()).unwrap());
+        assert_eq!(late.0.lock()[&lane].slowest(Instant::now()), None, "a day later it is history");
+    }
+
+    #[test]
     fn measured_times_raise_the_configured_ones_of_their_lane_and_tier() {
         let latencies = Latencies::default();
         let configured = TierConfig {
@@ -142,8 +202,8 @@ mod tests {
         };
         let (a, b) = (ChainId(1), ChainId(2));
         for _ in 0..ENOUGH {
-            latencies.record((a, b, Tier::Instant), seconds(20));
-            latencies.record((b, a, Tier::Finalized), seconds(20));
+            latencies.record((a, b, Tier::Instant), seconds(20), 0);
+            latencies.record((b, a, Tier::Finalized), seconds(20), 0);
         }
         let raised = TierConfig { instant: seconds(20), ..configured };
         assert_eq!(latencies.raise(configured, |_, _| true), raised);

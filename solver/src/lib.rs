@@ -7,7 +7,7 @@
 //! * [`order`] is an intent as we track it: one state machine, one transition table.
 //! * [`store`] is its memory in SQL; every state is written before what it allows happens.
 //! * [`intake`] brings intents in; [`facts`] says what the chains show of one; [`filter`] decides.
-//! * [`pricing`] is the profit formula, [`price`] decides which prices are believed.
+//! * [`pricing`] is the profit formula; [`prices`] decides which prices are believed.
 //! * [`engine`] moves orders on: one dispatch over the states, and the proof and claim batches.
 //! * [`quote`], [`http`] and `admin` face aggregators, users and the operator.
 //! * [`report`] and [`explain`] say what happened and why.
@@ -31,11 +31,11 @@ pub mod network;
 pub mod order;
 pub mod policy;
 pub mod preflight;
-pub mod price;
 pub mod pricing;
 pub mod proving;
 pub mod quote;
 pub mod rebalance;
+mod receipt;
 pub mod report;
 mod spawn;
 pub mod store;
@@ -43,6 +43,6 @@ pub mod valuer;
 
 pub use config::{
     BatchConfig, ChainConfig, Config, Confirmation, Environment, L1Fee, LimitsConfig, ListsConfig,
-    PricesConfig, RebalanceConfig, RouteConfig, Run, SourceConfig, TierConfig, TokenConfig,
+    RebalanceConfig, RouteConfig, Run, TierConfig, TokenConfig,
 };
 pub use spawn::{Error, Handle, spawn};

@@ -207,13 +207,15 @@ async fn watch_head(
         match read {
             Ok(new) => {
                 pulse.beat();
-                metrics::gauge!("solver_head_time_seconds", "chain" => chain)
-                    .set(new.block.timestamp as f64);
                 head.send_if_modified(|old| {
                     let moved = old.block.hash != new.block.hash;
                     *old = new;
                     moved
                 });
+                metrics::gauge!("solver_head_time_seconds", "chain" => chain.clone())
+                    .set(new.block.timestamp as f64);
+                metrics::gauge!("solver_gas_price_wei", "chain" => chain)
+                    .set(new.gas_price() as f64);
             }
             Err(error) => {
                 pulse.missed(&error);

@@ -9,6 +9,7 @@ use std::{
 use alloy::primitives::{Address, U256};
 use chain::manifest::{ChainManifest, Manifest};
 use parking_lot::RwLock;
+use prices::{UNITS_PER_DOLLAR, Usd};
 use protocol::{
     finality::Tier,
     ids::{ChainId, Domain},
@@ -19,8 +20,8 @@ use crate::{
     config::{
         BatchConfig, ChainConfig, Config, L1Fee, LimitsConfig, ListsConfig, RouteConfig, TierConfig,
     },
-    latency::Latencies,
-    money::{Asset, Usd},
+    latency::{Latencies, Measurement},
+    money::Asset,
     order::Order,
 };
 
@@ -134,7 +135,7 @@ impl Served {
 fn whole(amount: Usd, decimals: u8) -> U256 {
     let units = U256::from(u128::try_from(amount.0).unwrap_or(0));
     units.saturating_mul(U256::from(10).pow(U256::from(decimals)))
-        / U256::from(crate::money::UNITS_PER_DOLLAR.unsigned_abs())
+        / U256::from(UNITS_PER_DOLLAR.unsigned_abs())
 }
 
 /// A chain of the configuration that the manifest does not have.
@@ -270,11 +271,16 @@ impl Policy {
         self.tiers
     }
 
-    /// Takes note of the time from the fill of an order to its proof.
-    pub(crate) fn measured(&self, order: &Order, took: Duration) {
-        if let Some(Settlement::Message(tier)) = self.settlement(order) {
-            self.latencies.record((order.origin, order.destination(), tier), took);
-        }
+    /// Takes note of the time from the fill of an order to its proof, which was seen now (unix
+    /// milliseconds). `None` where no message brings the proof.
+    pub(crate) fn measured(&self, order: &Order, took: Duration, now: u64) -> Option<Measurement> {
+        let Settlement::Message(tier) = self.settlement(order)? else { return None };
+        Some(self.latencies.record((order.origin, order.destination(), tier), took, now))
+    }
+
+    /// Takes up the times that earlier processes have measured, oldest first.
+    pub(crate) fn restore(&self, measured: &[Measurement], now: u64) {
+        self.latencies.restore(measured, now);
     }
 
     /// How batches are formed.

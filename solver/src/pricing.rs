@@ -15,11 +15,9 @@
 use std::{fmt, time::Duration};
 
 use alloy::primitives::U256;
+use prices::{Range, Usd};
 
-use crate::{
-    money::{Asset, Rounding, Usd, ValueTooLarge, value},
-    price::Range,
-};
+use crate::money::{Asset, Rounding, ValueTooLarge, value};
 
 const SECONDS_PER_YEAR: u128 = 31_536_000;
 
@@ -155,10 +153,10 @@ impl Margin {
 #[cfg(test)]
 mod tests {
     use alloy::primitives::Address;
+    use prices::Price;
     use protocol::ids::ChainId;
 
     use super::*;
-    use crate::money::Price;
 
     fn valued(amount: u64, decimals: u8, low: &str, high: &str) -> Valued {
         let (low, high): (Price, Price) = (low.parse().unwrap(), high.parse().unwrap());

@@ -20,7 +20,7 @@
 
 use std::time::Duration;
 
-use crate::money::Usd;
+use prices::{UNITS_PER_DOLLAR, Usd};
 
 const SECONDS_PER_YEAR: f64 = 31_536_000.0;
 
@@ -62,7 +62,7 @@ pub enum ProofPlan {
 pub fn interval(lane: Lane, policy: BatchPolicy) -> Duration {
     let rate = f64::from(policy.capital_bps_per_year) / 10_000.0 / SECONDS_PER_YEAR;
     let holding = rate * lane.dollars_per_second;
-    let fixed = lane.fixed_cost.0.max(0) as f64 / crate::money::UNITS_PER_DOLLAR as f64;
+    let fixed = lane.fixed_cost.0.max(0) as f64 / UNITS_PER_DOLLAR as f64;
     if holding <= 0.0 {
         return policy.longest_wait;
     }
@@ -117,7 +117,7 @@ impl Arrivals {
     pub fn record(&mut self, now: f64, value: Usd) {
         let (fills, dollars) = self.rates(now);
         let weight = std::f64::consts::LN_2 / Self::HALF_LIFE;
-        let worth = value.0.max(0) as f64 / crate::money::UNITS_PER_DOLLAR as f64;
+        let worth = value.0.max(0) as f64 / UNITS_PER_DOLLAR as f64;
         self.fills_per_second = fills + weight;
         self.dollars_per_second = dollars + weight * worth;
         self.last = Some(now);

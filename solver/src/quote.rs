@@ -2,15 +2,16 @@
 //!
 //! A quote is priced by the same formula as an order, with the fill simulated on the route that
 //! would take it. The route's salt is the quote's id, which is how an order claims the promise.
+//! What quotes hold is shared out among callers: [`store::Store::offer`].
 
 mod price;
 
 use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 
 use alloy::{
-    primitives::{Address, B256, Bytes, U256},
+    primitives::{Address, B256, Bytes, U256, keccak256},
     signers::{SignerSync, local::PrivateKeySigner},
-    sol_types::SolCall,
+    sol_types::{SolCall, SolValue},
 };
 use api::{
     Amount,
@@ -31,10 +32,11 @@ use crate::{
     config::{Config, Run},
     engine::{Engine, Fault},
     filter::{self, Intake, Verdict},
-    money::Asset,
-    order::Order,
+    money::{Asset, Rounding},
+    order::{self, Order},
     policy::{Served, Settlement},
-    store::{self, Mode, Reservation},
+    store::{self, Asked, Mode, Offer, QuoteBounds, Reservation},
+    valuer::Unknown,
 };
 
 /// Time after its expiry in which a taken quote's intent may still be filled.
@@ -56,7 +58,7 @@ pub struct Quoter {
     places: Semaphore,
     signer: Option<PrivateKeySigner>,
     lifetime: Duration,
-    most_open: u64,
+    bounds: QuoteBounds,
 }
 
 /// Why no quote can be given at all.
@@ -94,15 +96,23 @@ impl Quoter {
             places: Semaphore::new(PLACES),
             signer: key.and_then(|key| key.load().ok()),
             lifetime: config.quote_lifetime,
-            most_open: u64::from(config.quotes_open),
+            bounds: QuoteBounds {
+                all: u64::from(config.quotes_open),
+                of_caller: u64::from(config.quotes_per_caller),
+                share_bps: config.quotes_share_bps,
+            },
         }
     }
 
-    /// Offers for a request, one for each tier that it leaves open.
+    /// Offers for a caller's request, one for each tier that it leaves open.
     ///
     /// # Errors
     /// When nothing can be said; reasons against a quote are part of the answer.
-    pub async fn quote(&self, request: &QuoteRequest) -> Result<QuoteResponse, Error> {
+    pub async fn quote(
+        &self,
+        request: &QuoteRequest,
+        caller: B256,
+    ) -> Result<QuoteResponse, Error> {
         let mut answer = QuoteResponse { quotes: Vec::new(), unavailable: Vec::new() };
         let Ok(_place) = tokio::time::timeout(QUEUE, self.places.acquire()).await else {
             metrics::counter!("solver_quotes_busy_total").increment(1);
@@ -113,10 +123,15 @@ impl Quoter {
             answer.unavailable.push(none);
             return Ok(answer);
         }
+        let asked = Asked {
+            caller,
+            route: route_asked_for(request),
+            request: B256::from(rand::random::<[u8; 32]>()),
+        };
         let tiers = [(Tier::Instant, Security::Instant), (Tier::Finalized, Security::Finalized)];
         let wanted = (tiers.into_iter())
             .filter(|(_, security)| request.security.is_none_or(|wanted| wanted == *security))
-            .map(|(tier, security)| self.quote_tier(request, tier, security));
+            .map(|(tier, security)| self.quote_tier(request, asked, tier, security));
         for quoted in join_all(wanted).await {
             match quoted? {
                 Ok(quote) => answer.quotes.push(quote),
@@ -134,8 +149,6 @@ impl Quoter {
             "the solver runs dry".to_owned()
         } else if mode != Mode::Running {
             format!("the solver is {mode}")
-        } else if self.engine.store.open_quotes().await? >= self.most_open {
-            "too many quotes are open".to_owned()
         } else {
             return Ok(None);
         };
@@ -146,6 +159,7 @@ impl Quoter {
     async fn quote_tier(
         &self,
         request: &QuoteRequest,
+        asked: Asked,
         tier: Tier,
         security: Security,
     ) -> Result<Result<SignedQuote, NoQuote>, Error> {
@@ -180,21 +194,67 @@ impl Quoter {
         if let Verdict::Reject { reason } = filter::judge_shape(&intake) {
             return Ok(Err(none(NoQuoteReason::CallsFail, reason)));
         }
-        let quote = self.terms(request, &lane, &priced).await?;
-        let wallet = priced.plan.wallet;
-        let reservations: Vec<Reservation> = self.engine.reservations(&priced.order, &priced.plan);
-        debug_assert!(reservations.iter().all(|r| r.wallet == wallet));
-        let gas = priced.plan.gas_limit().saturating_add(GAS_LEEWAY);
-        match self.engine.store.offer(&quote, gas, &reservations).await {
-            Ok(()) => {}
-            Err(short @ store::Error::NotEnough { .. }) => {
-                return Ok(Err(none(NoQuoteReason::AmountTooHigh, short.to_string())));
-            }
-            Err(error) => return Err(error.into()),
-        }
+        let quote = match self.hold(request, asked, &lane, &priced).await? {
+            Ok(quote) => quote,
+            Err(refused) => return Ok(Err(none(refused.reason, refused.message))),
+        };
         let signer = self.signer.as_ref().ok_or(Error::Signing)?;
         let signature = signer.sign_hash_sync(&quote.digest()).map_err(|_| Error::Signing)?;
-        Ok(Ok(SignedQuote { quote, signature: Bytes::from(signature.as_bytes().to_vec()) }))
+        let signature = Bytes::from(signature.as_bytes().to_vec());
+        Ok(Ok(SignedQuote { quote, signature, costs: priced.costs }))
+    }
+
+    /// Writes the quote with what it holds, unless there is no room for it.
+    async fn hold(
+        &self,
+        request: &QuoteRequest,
+        asked: Asked,
+        lane: &Lane<'_>,
+        priced: &price::Priced,
+    ) -> Result<Result<Quote, price::Refused>, Error> {
+        let out = Asset { chain: lane.destination.id, token: request.destination_token };
+        let free = self.engine.store.free(out).await?;
+        let all = free.iter().fold(U256::ZERO, |sum, (_, amount)| sum.saturating_add(*amount));
+        let worth = match self.micro_usd(out, priced.amount_out) {
+            Ok(worth) => worth.max(1),
+            Err(unknown) => {
+                return Ok(Err(price::refused(NoQuoteReason::Unavailable, unknown.to_string())));
+            }
+        };
+        let richest = free.first().map_or(U256::ZERO, |(_, amount)| *amount);
+        let share = all.saturating_mul(U256::from(self.bounds.share_bps)) / U256::from(10_000);
+        let available = richest.min(share).max(priced.amount_out);
+        let quote = self.terms(request, lane, priced, available);
+        let reservations: Vec<Reservation> = self.engine.reservations(&priced.order, &priced.plan);
+        debug_assert!(reservations.iter().all(|r| r.wallet == priced.plan.wallet));
+        let offer = Offer {
+            quote: &quote,
+            gas: priced.plan.gas_limit().saturating_add(GAS_LEEWAY),
+            reservations: &reservations,
+            asked,
+            worth,
+            // What is beyond any worth is no bound.
+            free: self.micro_usd(out, all).unwrap_or(u64::MAX),
+        };
+        match self.engine.store.offer(&offer, &self.bounds).await {
+            Ok(released) => {
+                metrics::counter!("solver_quotes_released_total").increment(released);
+                Ok(Ok(quote))
+            }
+            Err(short @ (store::Error::NotEnough { .. } | store::Error::Promised { .. })) => {
+                Ok(Err(price::refused(NoQuoteReason::AmountTooHigh, short.to_string())))
+            }
+            Err(full @ store::Error::Full) => {
+                Ok(Err(price::refused(NoQuoteReason::Unavailable, full.to_string())))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What paying an amount costs, in millionths of a dollar.
+    fn micro_usd(&self, asset: Asset, amount: U256) -> Result<u64, Unknown> {
+        let amount = order::Amount { asset, amount };
+        Ok(price::micro_usd(self.engine.valuer.worth(&[amount], Rounding::Up)?))
     }
 
     /// Whether both chains, both tokens and the tier are served.
@@ -268,17 +328,15 @@ impl Quoter {
         Ok(Order::new(lane.origin.id, intent, self.engine.now()))
     }
 
-    async fn terms(
+    fn terms(
         &self,
         request: &QuoteRequest,
         lane: &Lane<'_>,
         priced: &price::Priced,
-    ) -> Result<Quote, Error> {
-        let out = Asset { chain: lane.destination.id, token: request.destination_token };
-        let free = self.engine.store.free(out).await?;
-        let available = free.first().map_or(U256::ZERO, |(_, amount)| *amount);
+        available: U256,
+    ) -> Quote {
         let fill_time = self.engine.fill_time.load(Ordering::Relaxed);
-        Ok(Quote {
+        Quote {
             id: priced.order.route().salt,
             solver: self.signer.as_ref().map(PrivateKeySigner::address).unwrap_or_default(),
             origin_chain_id: lane.origin.id.0,
@@ -297,7 +355,7 @@ impl Quoter {
             available: Amount(available),
             expires_at: self.engine.clock.unix() + self.lifetime.as_secs(),
             gasless: request.gasless,
-        })
+        }
     }
 
     /// Gives back what expired quotes hold, until shutdown.
@@ -328,6 +386,18 @@ fn busy() -> NoQuote {
         message: "the solver is busy".to_owned(),
         minimum: None,
     }
+}
+
+/// Names the route that is asked for, whatever the amount: a caller who asks again has changed its mind.
+fn route_asked_for(request: &QuoteRequest) -> B256 {
+    let ends = (
+        request.origin_chain_id,
+        request.origin_token,
+        request.destination_chain_id,
+        request.destination_token,
+        request.recipient.unwrap_or_default(),
+    );
+    keccak256(ends.abi_encode())
 }
 
 /// What the request's calls spend.
@@ -398,7 +468,20 @@ mod tests {
             calls: values.iter().map(call).collect(),
             gasless: false,
             security: None,
+            caller: None,
         }
+    }
+
+    #[test]
+    fn who_asks_for_another_amount_asks_for_the_same_route() {
+        let first = request(Address::ZERO, &[]);
+        let amount = AmountRequest::ExactOutput(Amount::from(2_000));
+        let again = QuoteRequest { amount, ..first.clone() };
+        assert_eq!(route_asked_for(&again), route_asked_for(&first));
+        let other = QuoteRequest { recipient: None, ..first.clone() };
+        assert_ne!(route_asked_for(&other), route_asked_for(&first));
+        let back = QuoteRequest { origin_chain_id: 2, destination_chain_id: 1, ..first.clone() };
+        assert_ne!(route_asked_for(&back), route_asked_for(&first));
     }
 
     /// The aggregator's `solver_network::tests` has the same numbers: it publishes this route.

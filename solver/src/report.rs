@@ -1,6 +1,7 @@
 //! Profit and loss, as CSV and as a picture.
 
 use plotters::prelude::*;
+use prices::{UNITS_PER_DOLLAR, Usd};
 
 use crate::store::{Entry, Totals};
 
@@ -17,7 +18,7 @@ pub fn csv(entries: &[Entry]) -> String {
     let mut out = String::from(
         "time_ms,intent,transaction,chain,wallet,token,kind,direction,amount,usd,running_usd\n",
     );
-    let mut running = crate::money::Usd::ZERO;
+    let mut running = Usd::ZERO;
     for entry in entries {
         running += entry.usd;
         let direction = if entry.kind.is_income() { "in" } else { "out" };
@@ -48,8 +49,8 @@ pub fn svg(entries: &[Entry]) -> Result<String, Undrawable> {
 }
 
 fn draw(entries: &[Entry], out: &mut String) -> Result<(), Box<dyn std::error::Error>> {
-    let dollars = |usd: crate::money::Usd| usd.0 as f64 / crate::money::UNITS_PER_DOLLAR as f64;
-    let mut running = crate::money::Usd::ZERO;
+    let dollars = |usd: Usd| usd.0 as f64 / UNITS_PER_DOLLAR as f64;
+    let mut running = Usd::ZERO;
     let start = entries.first().map_or(0, |e| e.at);
     let points: Vec<(f64, f64)> = entries
         .iter()
@@ -88,10 +89,7 @@ mod tests {
     use protocol::ids::{ChainId, IntentHash};
 
     use super::*;
-    use crate::{
-        money::{Asset, Usd},
-        store::EntryKind,
-    };
+    use crate::{money::Asset, store::EntryKind};
 
     fn entry(kind: EntryKind, amount: u64, usd: i64) -> Entry {
         Entry {

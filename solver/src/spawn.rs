@@ -15,16 +15,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin as operator,
-    config::{Config, SourceConfig},
+    clock::millis,
+    config::Config,
     counters,
     engine::{Engine, Parts},
     http,
     intake::{self, Intake},
     inventory::{self, Inventory},
+    latency,
     network::{self, Network},
     policy::{NotDeployed, Policy},
     preflight,
-    price::{Board, Chainlink, Fixed, Http, Source},
     quote::Quoter,
     rebalance::{AlertOnly, ByIntents, Rebalancer},
     store::{self, Store},
@@ -140,10 +141,12 @@ async fn start(config: Config) -> Result<Handle, Error> {
     // Two solvers with the same books and wallets would both fill.
     db.lease("solver").await?.hold(&tasks);
     let store = Store::open(db.clone()).await?;
+    restore_latencies(&policy, &store, millis(&clock)).await?;
     let health = Health::default();
     let network = Network::connect(&config, &manifest, &db, &spawner, &health).await?;
     preflight::check(&policy, &network).await?;
-    let board = Board::new(sources(&config, &network, &clock)?, config.prices.limits);
+    let client = |chain| network.link(chain).map(|link| link.client.clone());
+    let board = config.prices.board(client, &clock, counters::PRICE_FAULTS)?;
     board.refresh().await;
     let valuer = Valuer::new(Arc::clone(&policy), board.clone(), clock.clone());
     let moved = Arc::new(Notify::new());
@@ -191,15 +194,23 @@ async fn start(config: Config) -> Result<Handle, Error> {
     spawner.spawn("engine", Arc::clone(&engine).run(woken, spawner.shutdown()));
     spawner.spawn("inventory", inventory.run(spawner.shutdown()));
     spawner.spawn("rebalancing", pursue_transfers(rebalancer, spawner.shutdown()));
-    spawner.spawn("prices", refresh_prices(board, config.prices.refresh, spawner.shutdown()));
+    let keep_fresh = board.keep_fresh(config.prices.refresh, spawner.shutdown(), || ());
+    spawner.spawn("prices", keep_fresh);
     let quoter = Arc::new(Quoter::new(&config, Arc::clone(&engine)));
     spawner.spawn("quotes", Arc::clone(&quoter).expire(spawner.shutdown()));
-    let api = http::serve(config.api_listen, quoter, Arc::clone(&engine), wake, &spawner).await?;
+    let api = http::serve(&config, quoter, Arc::clone(&engine), wake, &spawner).await?;
     health.component("solver").ok();
     let routes = operator::routes(&config, engine);
     let admin = admin::serve(config.admin_listen, health, routes, &spawner).await?;
     tracing::info!(%api, %admin, chains = config.chains.len(), "solver runs");
     Ok(Handle { api, admin, store, stop_bound: config.stop_bound, tasks })
+}
+
+/// Begins with the times from fill to proof that were measured before, as far as they still count.
+async fn restore_latencies(policy: &Policy, store: &Store, now: u64) -> Result<(), store::Error> {
+    let life = u64::try_from(latency::LIFE.as_millis()).unwrap_or(u64::MAX);
+    policy.restore(&store.measurements(now.saturating_sub(life)).await?, now);
+    Ok(())
 }
 
 /// Who moves inventory to where it is short.
@@ -212,43 +223,11 @@ fn rebalancer(config: &Config, engine: &Arc<Engine>) -> Arc<dyn Rebalancer> {
     }
 }
 
-/// The configured price sources.
-fn sources(
-    config: &Config,
-    network: &Network,
-    clock: &Clock,
-) -> Result<Vec<Arc<dyn Source>>, network::Error> {
-    let mut sources: Vec<Arc<dyn Source>> = Vec::new();
-    for source in &config.prices.sources {
-        sources.push(match source.clone() {
-            SourceConfig::Fixed { name, prices } => {
-                Arc::new(Fixed::new(name, prices, clock.clone()))
-            }
-            SourceConfig::Http { name, urls, price_pointer, time_pointer } => {
-                Arc::new(Http::new(name, urls, price_pointer, time_pointer, clock.clone()))
-            }
-            SourceConfig::Chainlink { name, chain, feeds } => {
-                let client = network.link(chain)?.client.clone();
-                Arc::new(Chainlink::new(name, client, feeds))
-            }
-        });
-    }
-    Ok(sources)
-}
-
 /// Goes on with transfers between our wallets until shutdown.
 async fn pursue_transfers(rebalancer: Arc<dyn Rebalancer>, shutdown: CancellationToken) {
     let mut ticks = tokio::time::interval(TRANSFERS_EVERY);
     while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
         // What is being sent is in the journal: stopping in the middle loses nothing.
         let _ = shutdown.run_until_cancelled(rebalancer.pursue()).await;
-    }
-}
-
-/// Asks the price sources until shutdown.
-async fn refresh_prices(board: Board, every: std::time::Duration, shutdown: CancellationToken) {
-    let mut ticks = tokio::time::interval(every);
-    while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-        board.refresh().await;
     }
 }

@@ -7,6 +7,7 @@
 mod batches;
 mod copies;
 mod inventory;
+mod latencies;
 mod ledger;
 mod orders;
 mod outbox;
@@ -19,8 +20,8 @@ pub use batches::{Batch, BatchKind};
 pub use inventory::{Holding, Reservation};
 pub use ledger::{Entry, EntryKind, Totals};
 pub use orders::{Books, HistoryEntry, Recorded, Release, Step};
-pub use outbox::Outgoing;
-pub use quotes::StoredQuote;
+pub use outbox::{Outgoing, Unopened};
+pub use quotes::{Asked, Offer, QuoteBounds, StoredQuote};
 pub use switches::{Mode, UnknownMode};
 pub use transfers::{Transfer, TransferState};
 
@@ -75,6 +76,19 @@ pub enum Error {
         /// How many may be.
         most: u64,
     },
+    /// Quotes of callers who hold less already hold what quotes may hold of an asset.
+    #[error("quotes may hold {given} USD more of {asset} for now, {expected} needed")]
+    Promised {
+        /// What is short.
+        asset: crate::money::Asset,
+        /// What there is room for.
+        given: prices::Usd,
+        /// What is needed.
+        expected: prices::Usd,
+    },
+    /// As many quotes as may be belong to orders.
+    #[error("orders have come for as many quotes as may be given")]
+    Full,
     /// A row does not read as what was written.
     #[error("the database holds a malformed {what}")]
     Malformed {
@@ -87,6 +101,34 @@ impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         Self::Db(error.into())
     }
+}
+
+impl Error {
+    /// Whether running the whole transaction again may work; see [`db::Error::is_conflict`].
+    fn is_conflict(&self) -> bool {
+        matches!(self, Self::Db(error) if error.is_conflict())
+    }
+}
+
+/// How often a transaction is run at most that the database gives up for the sake of others.
+const RUNS: u32 = 5;
+
+/// Runs a transaction, and again when the database gave it up for the sake of another one: nothing of it was
+/// written then. Transactions lock rows in one order where they can; where they cannot, one of two gives way.
+pub(crate) async fn repeated<T, F>(mut run: impl FnMut() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    for _ in 1..RUNS {
+        match run().await {
+            Err(error) if error.is_conflict() => {
+                metrics::counter!("solver_conflicts_total").increment(1);
+                tracing::info!(%error, "a transaction gave way and is run again");
+            }
+            outcome => return outcome,
+        }
+    }
+    run().await
 }
 
 impl Store {

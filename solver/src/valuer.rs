@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use alloy::primitives::U256;
+use prices::{Board, Unbelievable, Usd};
 use service::clock::Clock;
 
 use crate::{
-    money::{Asset, Rounding, Usd, ValueTooLarge, value},
+    money::{Asset, Rounding, ValueTooLarge, value},
     order::Amount,
     policy::Policy,
-    price::{Board, Unbelievable},
     pricing::Valued,
 };
 

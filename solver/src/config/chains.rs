@@ -4,10 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use alloy::primitives::{Address, U256, utils::parse_ether};
 use chain::{finality::FinalityRule, keys::KeySource};
+use prices::Usd;
 use service::config::{FromToml, Section};
 use url::Url;
-
-use crate::money::Usd;
 
 /// One chain the solver serves.
 #[derive(Clone, Debug)]
@@ -94,7 +93,7 @@ impl FromToml for ChainConfig {
     fn from_toml(section: &mut Section<'_>) -> Option<Self> {
         let rpc = section.list("rpc", "URLs");
         let ws = section.list("ws", "URLs");
-        let wallets = section.required_list("wallets", "key references");
+        let wallets = KeySource::all_configured(section, "wallets");
         let native = section.required("native", "the symbol of a price");
         let reserve: String = section.or_default("gas_reserve", "0.05".into(), "whole tokens");
         let gwei: u64 = section.or_default("max_gas_price", 200, "gwei");

@@ -3,10 +3,11 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use alloy::primitives::Address;
+use prices::Usd;
 use protocol::{finality::Tier, ids::ChainId};
 use service::config::{FromToml, Section};
 
-use crate::{money::Usd, pricing::Margin, proving::BatchPolicy};
+use crate::{pricing::Margin, proving::BatchPolicy};
 
 /// Margin and limit of the lanes it matches; the first match counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

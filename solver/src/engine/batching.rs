@@ -10,13 +10,14 @@ use alloy::primitives::{Address, B256, Bytes, U256};
 use chain::sender::Request;
 use futures::future::join_all;
 use parking_lot::Mutex;
+use prices::Usd;
 use protocol::ids::{ChainId, Claimant, IntentHash};
 use tokio::task::JoinSet;
 
 use super::{Engine, Fault};
 use crate::{
     fill::{self, FillKind, ProofTarget},
-    money::{Asset, Usd},
+    money::Asset,
     order::{Order, State},
     policy::Settlement,
     proving::{self, Arrivals, Lane, Pending, ProofPlan},

@@ -6,30 +6,23 @@ use alloy::{
     sol_types::SolEvent,
 };
 use chain::sender::{Inclusion, Request, Status};
+use prices::Usd;
 use protocol::{
     abi::{erc20, hyperlane, inbox},
-    ids::IntentHash,
+    ids::{ChainId, IntentHash},
     puppet,
 };
-use serde_json::{Value, json};
 
 use super::{Engine, Fault};
 use crate::{
-    money::{Asset, Rounding, Usd, value},
+    money::{Asset, Rounding, value},
     order::Order,
+    receipt::Receipt,
     store::{Entry, EntryKind, Outgoing},
 };
 
 /// Blocks that one question for logs spans: as many as nodes with a narrow limit allow.
 const SPAN: u64 = 2_000;
-
-/// What a receipt shows beside the gas.
-#[derive(Debug, Default)]
-pub(super) struct Receipt {
-    pub(super) logs: Vec<Log>,
-    /// OP stack chains: wei for the data, paid beside the gas.
-    data_fee: U256,
-}
 
 /// A fill of ours that was found on its chain.
 #[derive(Debug)]
@@ -63,7 +56,7 @@ impl Engine {
         let receipt = self.receipt(outgoing.chain, inclusion.hash).await?;
         let native = Asset::native(outgoing.chain);
         let mut book = Book::new(self, outgoing.wallet, inclusion.hash);
-        book.cost(order.hash, EntryKind::FillGas, native, gas_paid(inclusion, &receipt));
+        book.cost(order.hash, EntryKind::FillGas, native, receipt.gas_paid(inclusion));
         if inclusion.success {
             for leg in order.spends() {
                 book.cost(order.hash, EntryKind::Route, leg.asset, leg.amount);
@@ -84,7 +77,7 @@ impl Engine {
         let receipt = self.receipt(outgoing.chain, inclusion.hash).await?;
         let native = Asset::native(outgoing.chain);
         let mut book = Book::new(self, outgoing.wallet, inclusion.hash);
-        book.cost(order.hash, EntryKind::FillGas, native, gas_paid(inclusion, &receipt));
+        book.cost(order.hash, EntryKind::FillGas, native, receipt.gas_paid(inclusion));
         Ok(book.entries)
     }
 
@@ -98,7 +91,7 @@ impl Engine {
         let receipt = self.receipt(outgoing.chain, inclusion.hash).await?;
         let native = Asset::native(outgoing.chain);
         let mut book = Book::new(self, outgoing.wallet, inclusion.hash);
-        book.shared(orders, EntryKind::ProofGas, native, gas_paid(inclusion, &receipt));
+        book.shared(orders, EntryKind::ProofGas, native, receipt.gas_paid(inclusion));
         if inclusion.success {
             let fee = message_fee(&receipt, outgoing.request.value);
             book.shared(orders, EntryKind::ProofFee, native, fee);
@@ -117,7 +110,7 @@ impl Engine {
         let receipt = self.receipt(outgoing.chain, inclusion.hash).await?;
         let native = Asset::native(outgoing.chain);
         let mut book = Book::new(self, outgoing.wallet, inclusion.hash);
-        book.shared(orders, EntryKind::ClaimGas, native, gas_paid(inclusion, &receipt));
+        book.shared(orders, EntryKind::ClaimGas, native, receipt.gas_paid(inclusion));
         for (order, claimant) in paid {
             book.wallet = *claimant;
             for leg in order.earns() {
@@ -232,21 +225,16 @@ impl Engine {
     }
 
     /// What a transaction took from its wallet for gas and for posting its data.
-    pub(super) async fn gas_of(
+    pub(crate) async fn gas_of(
         &self,
-        chain: protocol::ids::ChainId,
+        chain: ChainId,
         inclusion: &Inclusion,
     ) -> Result<U256, Fault> {
-        Ok(gas_paid(inclusion, &self.receipt(chain, inclusion.hash).await?))
+        Ok(self.receipt(chain, inclusion.hash).await?.gas_paid(inclusion))
     }
 
-    async fn receipt(&self, chain: protocol::ids::ChainId, tx: B256) -> Result<Receipt, Fault> {
-        let client = &self.network.link(chain)?.client;
-        let raw: Value = client.request("eth_getTransactionReceipt", &json!([tx])).await?;
-        let logs = serde_json::from_value(raw["logs"].clone())
-            .map_err(|e| Fault::Inconsistent(format!("receipt of {tx}: {e}")))?;
-        let data_fee = raw["l1Fee"].as_str().and_then(|fee| fee.parse().ok()).unwrap_or_default();
-        Ok(Receipt { logs, data_fee })
+    async fn receipt(&self, chain: ChainId, tx: B256) -> Result<Receipt, Fault> {
+        Ok(Receipt::of(&self.network.link(chain)?.client, tx).await?)
     }
 }
 
@@ -292,10 +280,6 @@ impl<'a> Book<'a> {
         let position = u64::try_from(self.entries.len()).unwrap_or(u64::MAX);
         self.entries.push(Entry { tx, position, intent, wallet, asset, kind, amount, usd, at });
     }
-}
-
-fn gas_paid(inclusion: &Inclusion, receipt: &Receipt) -> U256 {
-    U256::from(inclusion.gas_used) * U256::from(inclusion.gas_price) + receipt.data_fee
 }
 
 /// What the message cost: what the paymaster took, since the prover gives back what was too much.

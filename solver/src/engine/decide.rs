@@ -25,6 +25,12 @@ const AFTER_A_FILL: Duration = Duration::from_secs(10);
 /// Longest time for a decision.
 const JUDGE_WITHIN: Duration = Duration::from_secs(10);
 
+/// Longest pause between looks at an order that waits.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// The same while its reward is not there: whoever pays it in by our contracts wakes it up.
+const LONGEST_UNFUNDED: Duration = Duration::from_secs(600);
+
 /// What a look at an undecided or reserved order came to.
 enum Decision {
     /// Nothing against it; the fill as simulated.
@@ -40,6 +46,10 @@ enum Decision {
 impl Engine {
     /// An undecided order: judge, reserve, and go on to the fill.
     pub(super) async fn decide(&self, order: &Order) -> Result<Next, Fault> {
+        // What an earlier look has sent is booked before anything else: the order may end with the next decision.
+        if let Some(outgoing) = self.sent_opening(order).await? {
+            return self.open(order, &outgoing).await;
+        }
         let permit = self.permits.acquire().await;
         // A chain that does not answer must not keep the permits from orders of others.
         let judged = tokio::time::timeout(JUDGE_WITHIN, self.judge(order)).await;
@@ -84,6 +94,7 @@ impl Engine {
             && self.run == Run::Live
             && let Some(outgoing) = self.opening(order, &facts).await?
         {
+            self.keep_quote(order, &facts).await?;
             return Ok(Decision::Open { outgoing });
         }
         match (ruling.verdict, &facts.plan) {
@@ -91,8 +102,23 @@ impl Engine {
                 let plan = plan.clone();
                 Ok(Decision::Fill { facts: Box::new(facts), plan })
             }
-            (verdict, _) => Ok(Decision::Object { rule: ruling.rule, verdict }),
+            (verdict, _) => {
+                let is_funded = facts.vault.iter().all(|leg| leg.now >= leg.needed);
+                if is_funded && matches!(verdict, Verdict::NotYet { .. }) {
+                    self.keep_quote(order, &facts).await?;
+                }
+                Ok(Decision::Object { rule: ruling.rule, verdict })
+            }
         }
+    }
+
+    /// An order that is paid for, or will be by its opening, keeps what its quote holds, whoever asks for quotes
+    /// meanwhile.
+    async fn keep_quote(&self, order: &Order, facts: &Facts) -> Result<(), store::Error> {
+        if facts.promise.is_some() {
+            self.store.bind_quote(order.route().salt).await?;
+        }
+        Ok(())
     }
 
     /// Everything the rules look at, for a decision or an explanation.
@@ -128,7 +154,8 @@ impl Engine {
         let reason = format!("{rule}: {reason}");
         // The longer an order has waited, the less often it is looked at; events wake it anyway.
         let age = Duration::from_millis(now.saturating_sub(order.created_at));
-        let wait = retry_in.max(age / 10).min(Duration::from_secs(60));
+        let longest = if rule == "vault" { LONGEST_UNFUNDED } else { LONGEST_WAIT };
+        let wait = retry_in.max(age / 10).min(longest);
         if order.state == to {
             if order.reason != reason {
                 tracing::debug!(intent_hash = %order.hash, reason, "still waiting");

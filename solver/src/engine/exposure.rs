@@ -3,13 +3,11 @@
 use std::{collections::HashMap, time::Instant};
 
 use parking_lot::Mutex;
+use prices::Usd;
 use protocol::ids::IntentHash;
 
 use super::{Engine, Fault};
-use crate::{
-    money::{Rounding, Usd},
-    order::Order,
-};
+use crate::{money::Rounding, order::Order};
 
 /// How long a sum counts at least before it is taken anew, in milliseconds.
 const FRESH: u64 = 1_000;

@@ -2,6 +2,7 @@
 
 use alloy::primitives::{Bytes, U256, keccak256};
 use chain::sender::{self, Inclusion};
+use prices::Usd;
 use protocol::ids::ChainId;
 
 use super::{Engine, Fault, Next};
@@ -9,7 +10,7 @@ use crate::{
     data_fee::GasSource,
     facts::Facts,
     filter::{self, Case, Verdict},
-    money::{Asset, Usd},
+    money::Asset,
     order::{Order, State},
     store::{Entry, EntryKind, Outgoing, Step},
 };
@@ -89,7 +90,19 @@ impl Engine {
         Ok(valued.ok().and_then(|valued| valued.as_cost().ok()))
     }
 
-    /// Opens an order. Its request was written when the order came in.
+    /// The opening of an order that the journal has already: a process that died, or a look that failed, did not
+    /// see its end.
+    pub(super) async fn sent_opening(&self, order: &Order) -> Result<Option<Outgoing>, Fault> {
+        let Some(outgoing) = self.store.outgoing(&open_key(order)).await? else { return Ok(None) };
+        // A chain or wallet that was taken out of the configuration keeps its entry.
+        let Ok(link) = self.network.link(outgoing.chain) else { return Ok(None) };
+        let Some(wallet) = link.wallet(outgoing.wallet) else { return Ok(None) };
+        let ticket = wallet.find(outgoing.request.key.as_str()).await?;
+        Ok(ticket.map(|_| outgoing))
+    }
+
+    /// Opens an order. Its request was written when the order came in. Doing it again sends and books nothing
+    /// twice: the journal knows the key, and the books the transaction.
     pub(super) async fn open(&self, order: &Order, outgoing: &Outgoing) -> Result<Next, Fault> {
         let link = self.network.link(outgoing.chain)?;
         let wallet = link.wallet(outgoing.wallet).ok_or_else(|| {

@@ -86,7 +86,7 @@ impl Engine {
             AtOrigin::Unproven => Ok(Next::Wait),
             AtOrigin::Ours => {
                 let next = self.go(order, State::Proven, "the origin's prover names us").await?;
-                self.note_latency(order);
+                self.note_latency(order).await?;
                 Ok(next)
             }
             AtOrigin::WrongDestination { given } => self.challenge(order, given).await,
@@ -105,14 +105,17 @@ impl Engine {
 
     /// Takes note of how long the proof took from the fill, in the destination's time. Orders that an
     /// earlier process has seen say nothing: their proofs may have waited for this one.
-    fn note_latency(&self, order: &Order) {
-        let Ok(link) = self.network.link(order.destination()) else { return };
-        if let Some(filled_at) = order.filled_at
-            && order.created_at >= self.started
-        {
-            let took = link.head().block.timestamp.saturating_sub(filled_at);
-            self.policy.measured(order, Duration::from_secs(took));
+    async fn note_latency(&self, order: &Order) -> Result<(), Fault> {
+        let Some(filled_at) = order.filled_at else { return Ok(()) };
+        if order.created_at < self.started {
+            return Ok(());
         }
+        let time = self.network.link(order.destination())?.head().block.timestamp;
+        let took = Duration::from_secs(time.saturating_sub(filled_at));
+        if let Some(measurement) = self.policy.measured(order, took, self.now()) {
+            self.store.keep_measurement(&measurement).await?;
+        }
+        Ok(())
     }
 
     async fn at_origin(&self, order: &Order) -> Result<AtOrigin, Fault> {

@@ -9,6 +9,7 @@ use alloy::{
     sol_types::SolValue as _,
 };
 use futures::future::try_join;
+use prices::Usd;
 use protocol::{
     abi::inbox,
     ids::{ChainId, Claimant},
@@ -20,7 +21,7 @@ use crate::{
     config::L1Fee,
     data_fee::{GasSource, data_fee},
     fill::{self, FillKind, ProofTarget},
-    money::{Asset, Rounding, Usd},
+    money::{Asset, Rounding},
     network,
     order::Order,
     policy::Settlement,
@@ -125,17 +126,30 @@ impl Gatherer {
         kind: FillKind,
         wallet: Option<Address>,
     ) -> Result<DestinationSide, Fault> {
+        let (filled_by, (fill, plan)) =
+            try_join(self.filled_by(order), self.tried(order, kind, wallet)).await?;
+        Ok(DestinationSide { filled_by, fill, plan })
+    }
+
+    /// Whom the Inbox names; zero while nobody has filled.
+    pub(super) async fn filled_by(&self, order: &Order) -> Result<B256, Fault> {
         let link = self.network.link(order.destination())?;
         let inbox = self.policy.chain(order.destination()).map_or(Address::ZERO, |c| c.inbox);
         let call = inbox::claimantsCall { intentHash: order.hash.0 };
-        let filled = link.client.call(inbox, &call, BlockNumberOrTag::Latest);
-        let Some(wallet) = wallet else {
-            let fill = Simulation::Fails(NO_WALLET.to_owned());
-            return Ok(DestinationSide { filled_by: filled.await?, fill, plan: None });
-        };
-        let simulated = self.simulate(order, kind, wallet);
-        let (filled_by, (fill, plan)) = try_join(async { Ok(filled.await?) }, simulated).await?;
-        Ok(DestinationSide { filled_by, fill, plan })
+        Ok(link.client.call(inbox, &call, BlockNumberOrTag::Latest).await?)
+    }
+
+    /// The fill as this wallet would send it now; without one that can pay there is none.
+    pub(super) async fn tried(
+        &self,
+        order: &Order,
+        kind: FillKind,
+        wallet: Option<Address>,
+    ) -> Result<(Simulation, Option<Plan>), Fault> {
+        match wallet {
+            Some(wallet) => self.simulate(order, kind, wallet).await,
+            None => Ok((Simulation::Fails(NO_WALLET.to_owned()), None)),
+        }
     }
 
     /// The fill as it would be sent, tried on the pending block: another solver's may be in it.

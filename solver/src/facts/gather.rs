@@ -10,18 +10,23 @@ use alloy::{
 };
 use chain::{ChainClient, client};
 use futures::future::{try_join, try_join_all};
+use prices::Usd;
 use protocol::{
     abi::{erc20, intent_source, prover},
     ids::ChainId,
     puppet,
 };
 
-use super::{Facts, Promise, ProofSeen, Simulation, VaultLeg, recent::Recents, shortened};
+use super::{
+    Facts, Promise, ProofSeen, Simulation, VaultLeg, destination::DestinationSide, recent::Recents,
+    shortened,
+};
 use crate::{
+    engine::open_key,
     fill::{self, FillKind},
-    money::{Asset, Rounding, Usd},
+    money::{Asset, Rounding},
     network::{self, Network},
-    order::Order,
+    order::{Order, State},
     policy::{Policy, Settlement},
     store::{self, Mode, Store},
     valuer::Valuer,
@@ -65,6 +70,14 @@ struct OriginSide {
 }
 
 impl Gatherer {
+    /// Whether the vault holds the reward in the newest block.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub(crate) async fn is_funded(&self, order: &Order) -> Result<bool, Fault> {
+        Ok(is_full(&self.vault(order, 0).await?))
+    }
+
     /// Everything the rules look at, with a fill of the given kind simulated from a wallet that
     /// can pay for it. `waiting` is how long a proof would wait for its batch.
     pub async fn gather(
@@ -84,11 +97,8 @@ impl Gatherer {
         let confirmations = served.map_or(0, |chain| chain.confirmations_for(reward_value));
         let promise = self.promise(order).await?;
         let wallet = self.wallet(order, promise.is_some()).await?;
-        let (origin_side, destination_side) = try_join(
-            self.origin_side(order, confirmations, wallet),
-            self.destination_side(order, kind, wallet),
-        )
-        .await?;
+        let (origin_side, destination_side) =
+            self.both_sides(order, kind, confirmations, wallet).await?;
         let estimate = match &route_value {
             Ok(_) => self.estimate(order, destination_side.plan.as_ref(), waiting).await?,
             Err(unknown) => Err(unknown.clone()),
@@ -112,6 +122,35 @@ impl Gatherer {
             no_wallet: wallet.is_none(),
             plan: destination_side.plan,
         })
+    }
+
+    /// What both chains say. An order that has waited before has its fill tried only once its reward is there:
+    /// what nobody funds must not cost an estimate at every look.
+    async fn both_sides(
+        &self,
+        order: &Order,
+        kind: FillKind,
+        confirmations: u64,
+        wallet: Option<Address>,
+    ) -> Result<(OriginSide, DestinationSide), Fault> {
+        let origin_side = self.origin_side(order, confirmations, wallet);
+        if order.state != State::Waiting {
+            return try_join(origin_side, self.destination_side(order, kind, wallet)).await;
+        }
+        let (origin_side, filled_by) = try_join(origin_side, self.filled_by(order)).await?;
+        let (fill, plan) = if is_full(&origin_side.vault) || self.is_openable(order).await? {
+            self.tried(order, kind, wallet).await?
+        } else {
+            (Simulation::Unclear(UNFUNDED.to_owned()), None)
+        };
+        Ok((origin_side, DestinationSide { filled_by, fill, plan }))
+    }
+
+    /// Whether the reward is to come by opening the order, which has to pay first and may still be done.
+    async fn is_openable(&self, order: &Order) -> Result<bool, Fault> {
+        let opening = self.store.outgoing(&open_key(order)).await?;
+        let time = self.network.link(order.origin)?.head().block.timestamp;
+        Ok(opening.is_some_and(|opening| opening.request.deadline.is_none_or(|end| time <= end)))
     }
 
     /// What the quote promised that this order takes, if it takes one on its terms and in time.
@@ -196,41 +235,55 @@ impl Gatherer {
         let vault = puppet::vault(source, order.hash);
         let status = intent_source::getRewardStatusCall { intentHash: order.hash.0 };
         let proven = prover::provenIntentsCall { intentHash: order.hash.0 };
-        let deep = link.head().block.number.saturating_sub(confirmations);
         let claimant = wallet.unwrap_or(vault);
         let legs = order.earns();
-        let balances = try_join_all(legs.iter().map(|leg| async move {
-            let now = balance(client, leg.asset.token, vault, at).await?;
-            let confirmed = match confirmations {
-                0 => now,
-                _ => {
-                    balance(client, leg.asset.token, vault, BlockNumberOrTag::Number(deep)).await?
-                }
-            };
-            Ok::<_, client::Error>(VaultLeg {
-                asset: leg.asset,
-                needed: leg.amount,
-                now,
-                confirmed: confirmed.min(now),
-            })
-        }));
         let tokens = legs.iter().filter(|leg| !leg.asset.is_native());
         let payouts = try_join_all(tokens.map(|leg| async move {
             let outcome = payout(client, leg.asset.token, vault, claimant, leg.amount).await?;
             Ok((leg.asset.token, outcome))
         }));
-        let (reward_status, proof, vault, payouts) = tokio::try_join!(
-            client.call(source, &status, at),
-            client.call(order.reward().prover, &proven, at),
-            balances,
-            payouts,
-        )?;
+        let (vault, (reward_status, proof, payouts)) =
+            try_join(self.vault(order, confirmations), async {
+                Ok(tokio::try_join!(
+                    client.call(source, &status, at),
+                    client.call(order.reward().prover, &proven, at),
+                    payouts,
+                )?)
+            })
+            .await?;
         let proof = ProofSeen { claimant: proof.claimant, destination: proof.destination };
         // A payment that fails because the vault is not funded yet says nothing about the token.
-        let funded = vault.iter().all(|leg| leg.now >= leg.needed);
-        let payouts = if funded { payouts } else { Vec::new() };
+        let payouts = if is_full(&vault) { payouts } else { Vec::new() };
         Ok(OriginSide { reward_status, proof, vault, payouts })
     }
+
+    /// What the vault holds of each asset of the reward, now and so many blocks ago.
+    async fn vault(&self, order: &Order, confirmations: u64) -> Result<Vec<VaultLeg>, Fault> {
+        let link = self.network.link(order.origin)?;
+        let source = self.policy.chain(order.origin).map_or(Address::ZERO, |c| c.intent_source);
+        let vault = puppet::vault(source, order.hash);
+        let deep = link.head().block.number.saturating_sub(confirmations);
+        let legs = order.earns();
+        let balances = legs.iter().map(|leg| async move {
+            let held = |at| balance(&link.client, leg.asset.token, vault, at);
+            let now = held(BlockNumberOrTag::Latest).await?;
+            let confirmed = match confirmations {
+                0 => now,
+                _ => held(BlockNumberOrTag::Number(deep)).await?,
+            };
+            let confirmed = confirmed.min(now);
+            Ok(VaultLeg { asset: leg.asset, needed: leg.amount, now, confirmed })
+        });
+        try_join_all(balances).await
+    }
+}
+
+/// Why the fill of an order that waits for its reward was not tried.
+const UNFUNDED: &str = "not tried before the reward is in the vault";
+
+/// Whether a vault holds the whole reward in the newest block.
+fn is_full(vault: &[VaultLeg]) -> bool {
+    vault.iter().all(|leg| leg.now >= leg.needed)
 }
 
 /// The balance of a token or, for the zero address, of the native currency.

@@ -4,14 +4,20 @@
 //! or measured on the lane where that is longer), the longest pause of the messaging layer, and a
 //! margin; before that the creator cannot take the reward back.
 
-use super::{Case, Verdict};
+use super::{Case, Intake, Verdict};
 use crate::policy::Settlement;
 
 pub(super) fn judge(case: &Case<'_>) -> Verdict {
     let Case { order, policy, facts } = *case;
+    judge_at(&Intake { order, policy }, facts.origin_time, facts.destination_time)
+}
+
+/// The same at these times of the two chains.
+pub(super) fn judge_at(intake: &Intake<'_>, origin_time: u64, destination_time: u64) -> Verdict {
+    let Intake { order, policy } = *intake;
     let tiers = policy.tiers_on(order.origin, order.destination());
-    let left = order.route().deadline.saturating_sub(facts.destination_time);
-    if order.route().deadline < facts.destination_time {
+    let left = order.route().deadline.saturating_sub(destination_time);
+    if order.route().deadline < destination_time {
         return Verdict::TooLate { reason: "the route has expired".into() };
     }
     if left < tiers.fill.as_secs() {
@@ -24,7 +30,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         Some(Settlement::Message(tier)) => tiers.latency(tier) + tiers.pause + tiers.margin,
         Some(Settlement::Local) | None => tiers.fill + tiers.margin,
     };
-    let left = order.reward().deadline.saturating_sub(facts.origin_time);
+    let left = order.reward().deadline.saturating_sub(origin_time);
     if left < needed.as_secs() {
         return Verdict::reject(format!(
             "{left} s left until the reward may be refunded, at least {} are needed to prove",

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use alloy::primitives::{Address, B256, Bytes, U256};
 use chain::manifest::Manifest;
+use prices::Usd;
 use protocol::{
     ids::ChainId,
     intent::{Call, Intent, Reward, Route, TokenAmount},
@@ -12,7 +13,7 @@ use crate::{
     config::{Config, LimitsConfig},
     facts::{Plan, Promise, ProofSeen, Simulation, VaultLeg},
     fill::FillKind,
-    money::{Asset, Usd},
+    money::Asset,
     pricing::Estimate,
     store::Mode,
 };
@@ -202,10 +203,10 @@ fn proofs_that_take_longer_than_configured_ask_for_later_deadlines() {
     let rule = |order: &Order| judge_case(&Case { order, policy: &policy, facts: &facts }).rule;
     let slow = Duration::from_secs(3_000);
     for _ in 1..20 {
-        policy.measured(&order, slow);
+        policy.measured(&order, slow, 0);
     }
     assert_eq!(rule(&order), "all", "too few to tell");
-    policy.measured(&order, slow);
+    policy.measured(&order, slow, 0);
     assert_eq!(rule(&order), "deadlines");
     assert_eq!(policy.tiers().instant, slow, "a quote asks for as much as the rule");
     let back = policy.tiers_on(ChainId(700_002), ChainId(700_001));

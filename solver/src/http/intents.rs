@@ -1,6 +1,7 @@
 //! Intents that no event has told us of.
 
 use alloy::{
+    eips::BlockNumberOrTag,
     primitives::{Address, Bytes},
     rpc::types::TransactionRequest,
     sol_types::{SolCall, SolValue},
@@ -23,12 +24,12 @@ use protocol::{
     intent::{Call, Intent, Reward, Route, TokenAmount},
 };
 
-use super::{Door, Refusal, parse_hash};
+use super::{Door, QUEUE, Refusal, parse_hash};
 use crate::{
-    engine::open_key,
-    filter::{self, Intake, Verdict},
+    engine::{Fault, open_key},
+    filter::{self, Intake, Ruling, Verdict},
     order::Order,
-    store::Outgoing,
+    store::{Outgoing, Recorded},
 };
 
 /// `POST /v1/intents`.
@@ -37,20 +38,22 @@ pub(super) async fn submit(
     request: Result<Json<SubmitIntent>, JsonRejection>,
 ) -> Result<Response, Refusal> {
     let Json(request) = request?;
-    let hash = match request {
+    let Ok(_place) = tokio::time::timeout(QUEUE, door.places.acquire()).await else {
+        return Err(Refusal::Busy("the solver is busy: hand the intent in again in a moment"));
+    };
+    let (hash, recorded) = match request {
         SubmitIntent::Direct { origin_chain_id, intent } => {
-            let intent = into_intent(intent);
-            let order = Order::new(ChainId(origin_chain_id), intent, door.engine.now());
-            refuse_nonsense(&door, &order)?;
-            door.engine.store.record(&order).await?;
-            order.hash
+            submit_direct(&door, ChainId(origin_chain_id), intent).await?
         }
         SubmitIntent::Gasless { order, signature } => {
             submit_gasless(&door, order, signature).await?
         }
     };
-    // A closed channel means that the engine stops; the store wakes the order next time.
-    let _ = door.wake.send(hash);
+    // What is known already is looked at when its time comes, however often it is handed in.
+    if recorded == Recorded::New {
+        // A closed channel means that the engine stops; the store wakes the order next time.
+        let _ = door.wake.send(hash);
+    }
     let status = status_of(&door, hash).await?;
     Ok((StatusCode::ACCEPTED, Json(status)).into_response())
 }
@@ -77,9 +80,16 @@ async fn status_of(door: &Door, hash: IntentHash) -> Result<IntentStatus, Refusa
     })
 }
 
-/// What can be refused at the door is not written down: anybody may knock.
+/// What can be refused at the door is not written down: anybody may knock. Nothing here asks a chain.
 fn refuse_nonsense(door: &Door, order: &Order) -> Result<(), Refusal> {
-    let ruling = filter::judge_intake(&Intake { order, policy: &door.engine.policy });
+    let engine = &door.engine;
+    let intake = Intake { order, policy: &engine.policy };
+    refuse(filter::judge_intake(&intake))?;
+    let time = |chain| Ok::<_, Fault>(engine.network.link(chain)?.head().block.timestamp);
+    refuse(filter::judge_deadlines(&intake, time(order.origin)?, time(order.destination())?))
+}
+
+fn refuse(ruling: Ruling) -> Result<(), Refusal> {
     match ruling.verdict {
         Verdict::Accept => Ok(()),
         Verdict::Reject { reason }
@@ -90,48 +100,101 @@ fn refuse_nonsense(door: &Door, order: &Order) -> Result<(), Refusal> {
     }
 }
 
+fn refused(code: &'static str, message: impl Into<String>) -> Refusal {
+    Refusal::Refused { code, message: message.into() }
+}
+
+/// An intent that no event has told of. Its reward has to be in the vault: an order costs estimates, and only who has
+/// funded one has paid for it.
+async fn submit_direct(
+    door: &Door,
+    origin: ChainId,
+    intent: IntentDto,
+) -> Result<(IntentHash, Recorded), Refusal> {
+    let engine = &door.engine;
+    let order = Order::new(origin, into_intent(intent), engine.now());
+    if engine.store.order(order.hash).await?.is_some() {
+        return Ok((order.hash, Recorded::Known));
+    }
+    refuse_nonsense(door, &order)?;
+    if !engine.gatherer.is_funded(&order).await.map_err(Fault::from)? {
+        return Err(refused("vault", "the vault does not hold the reward yet"));
+    }
+    let recorded = engine.store.record(&order).await?;
+    Ok((order.hash, recorded))
+}
+
+/// A signed order. What it says is checked here, then how many wait already, and last, by trying the opening, what only
+/// the chain knows: signature, nonce, the user's funds and allowance.
 async fn submit_gasless(
     door: &Door,
     dto: GaslessOrder,
     signature: Bytes,
-) -> Result<IntentHash, Refusal> {
-    let refused = |code, message: String| Refusal::Refused { code, message };
+) -> Result<(IntentHash, Recorded), Refusal> {
     let engine = &door.engine;
-    let origin = ChainId(dto.origin_chain_id);
-    let served = engine
-        .policy
-        .chain(origin)
-        .ok_or_else(|| refused("inbox", format!("origin {origin} is not served")))?;
-    let settler = served.intent_source;
-    if dto.order_data_type != erc7683::ORDER_DATA_TYPEHASH {
-        return Err(refused("order", "the order's data is of another type".into()));
+    let order = signed_order(door, &dto)?;
+    let known = engine.store.order(order.hash).await?;
+    let is_decided = known.is_some_and(|known| !known.state.is_undecided());
+    if is_decided || engine.store.outgoing(&open_key(&order)).await?.is_some() {
+        return Ok((order.hash, Recorded::Known));
     }
-    let data = OrderData::abi_decode(&dto.order_data)
-        .map_err(|_| refused("order", "the order's data does not decode".into()))?;
-    let route = Route::abi_decode(&data.route)
-        .map_err(|_| refused("order", "the order's route does not decode".into()))?;
-    if route.encode() != data.route {
-        return Err(refused("order", "the order's route is not in its canonical form".into()));
-    }
-    let user = dto.user;
-    let intent = Intent { destination: data.destination, route, reward: data.reward };
-    let order = Order::new(origin, intent, engine.now());
     refuse_nonsense(door, &order)?;
-    let link = engine.network.link(origin).map_err(crate::engine::Fault::from)?;
+    refuse_too_many(door, order.reward().creator).await?;
+    let link = engine.network.link(order.origin).map_err(Fault::from)?;
     let wallet = link
         .wallet_for(order.hash[0])
         .ok_or_else(|| Refusal::Internal("a chain without a wallet".into()))?
         .address();
+    let settler = engine.policy.chain(order.origin).map(|c| c.intent_source).unwrap_or_default();
+    let user = dto.user;
     let request = opening(&order, dto, signature, settler);
     let call =
         TransactionRequest::default().from(wallet).to(settler).input(request.data.clone().into());
-    if let Err(error) = link.client.simulate(&call, alloy::eips::BlockNumberOrTag::Latest).await {
+    if let Err(error) = link.client.simulate(&call, BlockNumberOrTag::Latest).await {
         let message = format!("opening the order of {user} fails: {error}");
-        return Err(refused("order", message.chars().take(300).collect()));
+        return Err(refused("order", message.chars().take(300).collect::<String>()));
     }
-    let outgoing = Outgoing { chain: origin, wallet, request };
-    engine.store.record_gasless(&order, &outgoing).await?;
-    Ok(order.hash)
+    let outgoing = Outgoing { chain: order.origin, wallet, request };
+    let recorded = engine.store.record_gasless(&order, &outgoing).await?;
+    Ok((order.hash, recorded))
+}
+
+/// The order that a signed one opens.
+fn signed_order(door: &Door, dto: &GaslessOrder) -> Result<Order, Refusal> {
+    let origin = ChainId(dto.origin_chain_id);
+    if door.engine.policy.chain(origin).is_none() {
+        return Err(refused("inbox", format!("origin {origin} is not served")));
+    }
+    if dto.order_data_type != erc7683::ORDER_DATA_TYPEHASH {
+        return Err(refused("order", "the order's data is of another type"));
+    }
+    let data = OrderData::abi_decode(&dto.order_data)
+        .map_err(|_| refused("order", "the order's data does not decode"))?;
+    let route = Route::abi_decode(&data.route)
+        .map_err(|_| refused("order", "the order's route does not decode"))?;
+    if route.encode() != data.route {
+        return Err(refused("order", "the order's route is not in its canonical form"));
+    }
+    // The contract wants it so, and limits by creator rely on it.
+    if data.reward.creator != dto.user {
+        return Err(refused("order", "the reward's creator is not the order's user"));
+    }
+    let intent = Intent { destination: data.destination, route, reward: data.reward };
+    Ok(Order::new(origin, intent, door.engine.now()))
+}
+
+/// Orders that wait to be opened cost an estimate now and then, and nobody but us pays for it.
+async fn refuse_too_many(door: &Door, user: Address) -> Result<(), Refusal> {
+    let engine = &door.engine;
+    let unopened = engine.store.unopened(user, engine.clock.unix()).await?;
+    if unopened.of_creator >= engine.policy.limits().in_flight_per_creator {
+        let given = unopened.of_creator;
+        return Err(Refusal::TooMany(format!("{given} orders of {user} wait to be opened")));
+    }
+    if unopened.all >= door.most_signed {
+        return Err(Refusal::Busy("as many signed orders wait to be opened as may"));
+    }
+    Ok(())
 }
 
 /// The transaction that opens a gasless order. A native reward would have to come from us, which

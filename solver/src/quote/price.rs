@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use alloy::primitives::{B256, U256};
-use api::solver::{NoQuoteReason, QuoteRequest};
+use api::solver::{Costs, NoQuoteReason, QuoteRequest};
+use prices::{UNITS_PER_DOLLAR, Usd};
 
 use super::{Error, Lane, Quoter, exact};
 use crate::{
     facts::{Plan, Probe, Simulation},
     fill::{FillKind, ProofTarget},
-    money::{Asset, Rounding, Usd, amount_for, value},
+    money::{Asset, Rounding, amount_for, value},
     order::Order,
     policy::Settlement,
     pricing::{Estimate, Margin, Valued, cost_of_capital},
@@ -21,6 +22,8 @@ pub(super) struct Priced {
     pub(super) plan: Plan,
     pub(super) amount_in: U256,
     pub(super) amount_out: U256,
+    /// What the price is made of.
+    pub(super) costs: Option<Costs>,
 }
 
 /// Why there is no price.
@@ -30,7 +33,7 @@ pub(super) struct Refused {
     pub(super) minimum: Option<U256>,
 }
 
-fn refused(reason: NoQuoteReason, message: impl Into<String>) -> Refused {
+pub(super) fn refused(reason: NoQuoteReason, message: impl Into<String>) -> Refused {
     Refused { reason, message: message.into(), minimum: None }
 }
 
@@ -119,7 +122,8 @@ impl Quoter {
         // The fill of the final amounts differs from the probe's only in its amounts.
         let value = order.route().nativeAmount.saturating_add(plan.proof_fee);
         let plan = Plan { value, ..plan };
-        Ok(Ok(Priced { order, plan, amount_in, amount_out }))
+        let costs = solver.costs(amount_in, amount_out);
+        Ok(Ok(Priced { order, plan, amount_in, amount_out, costs }))
     }
 
     fn delay(&self, lane: &Lane<'_>) -> Duration {
@@ -206,6 +210,22 @@ impl Solver {
         self.amount_in_for(self.needed_for(Usd(1)))
     }
 
+    /// What lies between these amounts; `None` for amounts beyond any worth.
+    fn costs(&self, amount_in: U256, amount_out: U256) -> Option<Costs> {
+        let Estimate { fill_gas, proof_fee, withdraw_gas, .. } = self.estimate;
+        let given = Valued { amount: amount_in, ..self.income }.as_income().ok()?;
+        let route = Valued { amount: amount_out, ..self.outlay }.as_cost().ok()?;
+        let capital = cost_of_capital(route, self.delay, self.rate);
+        Some(Costs {
+            fill_gas: micro_usd(fill_gas),
+            proof_fee: micro_usd(proof_fee),
+            withdraw_gas: micro_usd(withdraw_gas),
+            opening_gas: micro_usd(self.opening),
+            capital: micro_usd(capital),
+            margin: micro_usd(given - route - self.fixed() - capital),
+        })
+    }
+
     fn amount_in_for(&self, needed: Usd) -> U256 {
         let amount = amount_for(needed, self.income.decimals, self.income.price.low);
         let worth = value(amount, self.income.decimals, self.income.price.low, Rounding::Down);
@@ -213,13 +233,18 @@ impl Solver {
     }
 }
 
+/// Millionths of a dollar, rounded down; zero for less than nothing.
+pub(super) fn micro_usd(value: Usd) -> u64 {
+    u64::try_from(value.0.max(0) / (UNITS_PER_DOLLAR / 1_000_000)).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use alloy::primitives::Address;
+    use prices::Range;
     use protocol::ids::ChainId;
 
     use super::*;
-    use crate::price::Range;
 
     fn solver() -> Solver {
         let valued = |decimals, low: &str, high: &str| Valued {
@@ -265,6 +290,23 @@ mod tests {
             difference <= Usd::dollars(2) && difference > Usd(1_990_000_000_000),
             "{difference}"
         );
+    }
+
+    #[test]
+    fn the_costs_make_up_what_lies_between_the_amounts() {
+        let solver = Solver { opening: Usd::dollars(2), ..solver() };
+        let (given, out) = solver.output_for(U256::from(1_000_000_000_u64)).unwrap();
+        let costs = solver.costs(given, out).unwrap();
+        assert_eq!((costs.fill_gas, costs.opening_gas, costs.proof_fee), (1_000_000, 2_000_000, 0));
+        // A thousandth of some 995 dollars, as the margin's share is.
+        assert!((990_000..=1_000_000).contains(&costs.margin), "{costs:?}");
+        let route = Valued { amount: out, ..solver.outlay }.as_cost().unwrap();
+        let income = Valued { amount: given, ..solver.income }.as_income().unwrap();
+        let Costs { fill_gas, proof_fee, withdraw_gas, opening_gas, capital, margin } = costs;
+        let sum = fill_gas + proof_fee + withdraw_gas + opening_gas + capital + margin;
+        // Each of the six is rounded down.
+        let between = micro_usd(income - route);
+        assert!((between - 6..=between).contains(&sum), "{sum} of {between}");
     }
 
     #[test]

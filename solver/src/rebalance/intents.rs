@@ -17,6 +17,7 @@ use alloy::{
 };
 use async_trait::async_trait;
 use chain::sender::{self, Inclusion, Request};
+use prices::Usd;
 use protocol::{
     abi::{erc20, inbox, intent_source},
     finality::Tier,
@@ -29,7 +30,7 @@ use crate::{
     clock::millis,
     config::RebalanceConfig,
     engine::{Engine, Fault},
-    money::{Asset, Usd, amount_for},
+    money::{Asset, amount_for},
     policy::{Served, Settlement, Token},
     store::{Entry, EntryKind, Holding, Transfer, TransferState},
 };
@@ -236,7 +237,7 @@ impl ByIntents {
                 return Ok(self.engine.store.end_transfer(transfer, end, None, Vec::new()).await?);
             }
         };
-        let mut entries = vec![self.gas(transfer, &inclusion)];
+        let mut entries = vec![self.gas(transfer, &inclusion).await?];
         let next = if inclusion.success {
             let usd = -self.engine.cost_worth(transfer.from, transfer.given);
             entries.push(self.entry(
@@ -307,7 +308,7 @@ impl ByIntents {
             Ok(inclusion) => inclusion,
             Err(reason) => return Err(Fault::Inconsistent(format!("refund: {reason}"))),
         };
-        let mut entries = vec![self.gas(transfer, &inclusion)];
+        let mut entries = vec![self.gas(transfer, &inclusion).await?];
         let status = intent_source::getRewardStatusCall { intentHash: transfer.hash.0 };
         if origin.client.call(source, &status, at).await? != REFUNDED {
             engine.store.book(&entries).await?;
@@ -327,30 +328,36 @@ impl ByIntents {
         transfer: &Transfer,
         request: Request,
     ) -> Result<Result<Inclusion, String>, Fault> {
-        let link = self.engine.network.link(transfer.from.chain)?;
-        let missing =
-            || Fault::Inconsistent(format!("wallet {} is not configured", transfer.giver));
-        let wallet = link.wallet(transfer.giver).ok_or_else(missing)?;
-        match wallet.send(request).await {
+        match self.giver(transfer)?.send(request).await {
             Ok(inclusion) => Ok(Ok(inclusion)),
             Err(sender::Error::Refused { reason, .. }) => Ok(Err(reason.to_string())),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Lets the IntentSource take the reward, if it may not yet.
+    /// The wallet that gives.
+    fn giver(&self, transfer: &Transfer) -> Result<&sender::Sender, Fault> {
+        let link = self.engine.network.link(transfer.from.chain)?;
+        let missing =
+            || Fault::Inconsistent(format!("wallet {} is not configured", transfer.giver));
+        link.wallet(transfer.giver).ok_or_else(missing)
+    }
+
+    /// Lets the IntentSource take the reward, if it may not yet. An approval that was sent before is booked,
+    /// however much may be taken by now.
     async fn approve(&self, transfer: &Transfer, source: Address) -> Result<(), Fault> {
         let link = self.engine.network.link(transfer.from.chain)?;
         let allowance = erc20::allowanceCall { owner: transfer.giver, spender: source };
         let token = transfer.from.token;
+        let key = format!("rebalance-approve:{}", transfer.hash);
+        let is_sent = self.giver(transfer)?.find(key.as_str()).await?.is_some();
         let given = link.client.call(token, &allowance, BlockNumberOrTag::Latest).await?;
-        if given >= transfer.given {
+        if !is_sent && given >= transfer.given {
             return Ok(());
         }
         let data = erc20::approveCall { spender: source, value: transfer.given }.abi_encode();
-        let key = format!("rebalance-approve:{}", transfer.hash);
         if let Ok(inclusion) = self.send(transfer, Request::call(key, token, data)).await? {
-            self.engine.store.book(&[self.gas(transfer, &inclusion)]).await?;
+            self.engine.store.book(&[self.gas(transfer, &inclusion).await?]).await?;
         }
         Ok(())
     }
@@ -361,12 +368,12 @@ impl ByIntents {
         Ok(served.ok_or_else(missing)?.intent_source)
     }
 
-    fn gas(&self, transfer: &Transfer, inclusion: &Inclusion) -> Entry {
+    async fn gas(&self, transfer: &Transfer, inclusion: &Inclusion) -> Result<Entry, Fault> {
         let native = Asset::native(transfer.from.chain);
-        let amount = U256::from(inclusion.gas_used) * U256::from(inclusion.gas_price);
+        let amount = self.engine.gas_of(native.chain, inclusion).await?;
         let usd = -self.engine.cost_worth(native, amount);
         let gas = self.entry(transfer, inclusion, EntryKind::RebalanceGas, amount, usd);
-        Entry { position: 1, asset: native, ..gas }
+        Ok(Entry { position: 1, asset: native, ..gas })
     }
 
     fn entry(

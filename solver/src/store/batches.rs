@@ -117,6 +117,10 @@ impl Store {
 
     /// Ends a batch together with its members' steps.
     pub async fn end_batch(&self, id: B256, steps: &[Step], now: u64) -> Result<(), Error> {
+        super::repeated(|| self.end_batch_once(id, steps, now)).await
+    }
+
+    async fn end_batch_once(&self, id: B256, steps: &[Step], now: u64) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
         sqlx::query("UPDATE batches SET is_open = 0 WHERE id = $1")
             .bind(id.as_slice())

@@ -47,6 +47,10 @@ pub struct Reservation {
 impl Store {
     /// Writes a balance read at a block, and forgets reservations that it already reflects.
     pub async fn observe(&self, holding: Holding) -> Result<(), Error> {
+        super::repeated(|| self.observe_once(holding)).await
+    }
+
+    async fn observe_once(&self, holding: Holding) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
         sqlx::query(
             "INSERT INTO holdings (chain, wallet, token, amount, block, reserved) \
@@ -280,8 +284,15 @@ pub(super) async fn release(tx: &mut Tx, step: &Step) -> Result<(), Error> {
     }
 }
 
-/// Marks a holder's reservations as spent at a block of their chain.
+/// Marks a holder's reservations as spent at a block of their chain. The holdings come first, as everywhere.
 pub(super) async fn spend(tx: &mut Tx, holder: B256, block: u64) -> Result<(), Error> {
+    let held = sqlx::query("SELECT * FROM reservations WHERE holder = $1")
+        .bind(holder.as_slice())
+        .fetch_all(&mut **tx)
+        .await?;
+    for place in sums(&held)?.into_keys() {
+        lock(tx, place).await?;
+    }
     sqlx::query("UPDATE reservations SET spent_block = $1 WHERE holder = $2")
         .bind(int(block))
         .bind(holder.as_slice())

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 
 use alloy::primitives::{Address, B256, I256, U256};
 use chain::db::{AnyRow, RowExt, Tx, int, word};
+use prices::Usd;
 use protocol::ids::{ChainId, IntentHash};
 
 use super::{Error, Store};
-use crate::money::{Asset, Usd};
+use crate::money::Asset;
 
 /// What an amount was paid or received for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

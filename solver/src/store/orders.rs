@@ -307,6 +307,10 @@ impl Store {
 
     /// Makes every order due whose fill was written: the look that was to go on with it has died with its process.
     pub(crate) async fn wake_filling(&self, now: u64) -> Result<(), Error> {
+        super::repeated(|| self.wake_filling_once(now)).await
+    }
+
+    async fn wake_filling_once(&self, now: u64) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
         sqlx::query("UPDATE orders SET retry_at = $1 WHERE state = 'filling'")
             .bind(int(now))
@@ -322,6 +326,10 @@ impl Store {
     /// [`Error::NotEnough`] when a reservation cannot be had, [`Error::TooMany`] of one creator;
     /// nothing is written then.
     pub async fn take(&self, steps: &[Step], now: u64) -> Result<(), Error> {
+        super::repeated(|| self.take_once(steps, now)).await
+    }
+
+    async fn take_once(&self, steps: &[Step], now: u64) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
         self.take_in(&mut tx, steps, now).await?;
         self.commit(tx, steps).await
@@ -348,8 +356,11 @@ impl Store {
         Ok(())
     }
 
-    /// As [`Self::take`], within a transaction of the caller's.
+    /// As [`Self::take`], within a transaction of the caller's. Orders are written by their hashes, as intake does, so
+    /// that no two transactions wait for each other.
     pub(super) async fn take_in(&self, tx: &mut Tx, steps: &[Step], now: u64) -> Result<(), Error> {
+        let mut steps: Vec<&Step> = steps.iter().collect();
+        steps.sort_by_key(|step| step.order.hash);
         for step in steps {
             let (from, to) = (step.from, step.order.state);
             if !from.can_become(to) {

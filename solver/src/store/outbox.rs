@@ -23,6 +23,15 @@ pub struct Outgoing {
     pub request: Request,
 }
 
+/// Signed orders that wait to be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unopened {
+    /// Everybody's.
+    pub all: u64,
+    /// Those of one creator.
+    pub of_creator: u64,
+}
+
 impl Store {
     /// The transaction under a key, as it was written.
     pub async fn outgoing(&self, key: &str) -> Result<Option<Outgoing>, Error> {
@@ -33,23 +42,39 @@ impl Store {
         row.as_ref().map(read).transpose()
     }
 
-    /// Writes a new order together with the transaction that opens it.
+    /// Writes an order together with the transaction that opens it. What is new is the latter: the order may have been
+    /// published before.
     pub async fn record_gasless(
         &self,
         order: &crate::order::Order,
         opening: &Outgoing,
     ) -> Result<super::Recorded, Error> {
         let mut tx = self.db.begin().await?;
-        let recorded = self.record_in(&mut tx, order).await?;
+        self.record_in(&mut tx, order).await?;
         let known = sqlx::query("SELECT key FROM outbox WHERE key = $1")
             .bind(&opening.request.key)
             .fetch_optional(&mut *tx)
             .await?;
-        if known.is_none() {
-            put(&mut tx, order.hash.0, opening).await?;
+        if known.is_some() {
+            return Ok(super::Recorded::Known);
         }
+        put(&mut tx, order.hash.0, opening).await?;
         tx.commit().await?;
-        Ok(recorded)
+        Ok(super::Recorded::New)
+    }
+
+    /// How many signed orders wait to be opened that still may be (`now` in unix seconds).
+    pub async fn unopened(&self, creator: Address, now: u64) -> Result<Unopened, Error> {
+        let row = sqlx::query(
+            "SELECT COUNT(*) AS n, COUNT(CASE WHEN orders.creator = $1 THEN 1 END) AS of_creator \
+             FROM outbox JOIN orders ON orders.hash = outbox.owner WHERE outbox.key LIKE 'open:%' \
+             AND outbox.deadline >= $2 AND orders.state IN ('seen', 'waiting')",
+        )
+        .bind(creator.as_slice())
+        .bind(int(now))
+        .fetch_one(self.db.pool())
+        .await?;
+        Ok(Unopened { all: row.u64("n")?, of_creator: row.u64("of_creator")? })
     }
 
     /// Writes a transaction down that belongs to no order and no batch, before it is sent.

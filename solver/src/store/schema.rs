@@ -133,4 +133,28 @@ CREATE INDEX transfers_open ON transfers (is_open);
 -- The sum of the reservations of each holding; taken anew whenever the store is opened.
 ALTER TABLE holdings ADD COLUMN reserved BLOB;
 ",
+    "
+-- The last times (milliseconds) from fill to proof of each lane and tier: a restart begins with them.
+CREATE TABLE proof_times (
+    origin BIGINT NOT NULL,
+    destination BIGINT NOT NULL,
+    tier BIGINT NOT NULL,
+    slot BIGINT NOT NULL,
+    took BIGINT NOT NULL,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (origin, destination, tier, slot)
+);
+",
+    "
+-- What quotes may hold is shared out among callers: see quotes.rs. Those of before are left alone until they expire.
+ALTER TABLE quotes ADD COLUMN state TEXT NOT NULL DEFAULT 'bound';
+ALTER TABLE quotes ADD COLUMN caller BLOB;
+ALTER TABLE quotes ADD COLUMN route BLOB;
+ALTER TABLE quotes ADD COLUMN request BLOB;
+ALTER TABLE quotes ADD COLUMN chain BIGINT;
+ALTER TABLE quotes ADD COLUMN token BLOB;
+ALTER TABLE quotes ADD COLUMN worth BIGINT;
+CREATE INDEX quotes_by_caller ON quotes (state, caller, expires_at);
+CREATE INDEX quotes_by_asset ON quotes (state, chain, token);
+",
 ];

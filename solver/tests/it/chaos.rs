@@ -10,14 +10,13 @@ use alloy::{
 use devnet::{Fault, FaultRule, Mining, ReorgMode};
 use protocol::{
     abi::{inbox, intent_source},
-    ids::IntentHash,
     intent::Intent,
 };
 use solver::{Handle, order::State};
 
 use crate::{
     invariants,
-    world::{FIRST, SECOND, Settle, TT, USER, World, eventually},
+    world::{FIRST, SECOND, Settle, TT, USER, World, eventually, until},
 };
 
 /// Far above what any wallet pays.
@@ -33,20 +32,23 @@ fn intent(world: &World) -> Intent {
     world.intent(SECOND, FIRST, Settle::Instant, (a, tokens(110)), (b, tokens(100)))
 }
 
-/// Waits until an order is in a state, for a reason that contains these words.
-async fn until(solver: &Handle, hash: IntentHash, state: State, words: &str) {
-    eventually(words, async || {
-        let order = solver.store().order(hash).await.unwrap();
-        order.is_some_and(|order| order.state == state && order.reason.contains(words))
-    })
-    .await;
-}
-
 /// Status and report of the solver's health.
 async fn health(solver: &Handle) -> (u16, serde_json::Value) {
     let answer = reqwest::get(format!("http://{}/health", solver.admin_addr())).await.unwrap();
     let status = answer.status().as_u16();
     (status, answer.json().await.unwrap())
+}
+
+/// Waits until the solver has heard that gas of a chain costs this much, in wei.
+async fn until_gas_costs(solver: &Handle, chain: u64, least: u64) {
+    let url = format!("http://{}/metrics", solver.admin_addr());
+    let gauge = format!("solver_gas_price_wei{{chain=\"{chain}\"}} ");
+    eventually("the price of gas is known", async || {
+        let metrics = reqwest::get(&url).await.unwrap().text().await.unwrap();
+        let price = metrics.lines().find_map(|line| line.strip_prefix(gauge.as_str()));
+        price.is_some_and(|price| price.parse::<f64>().unwrap() >= least as f64)
+    })
+    .await;
 }
 
 /// Takes the block with the first event of this kind back, and all its transactions.
@@ -141,7 +143,7 @@ async fn a_spike_of_gas_is_waited_out() {
     // Before the fill: it does not pay.
     world.chain(SECOND).set_base_fee(SPIKE);
     world.chain(SECOND).mine(1).unwrap();
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    until_gas_costs(&solver, SECOND, SPIKE / 10).await;
     let hash = world.publish(FIRST, &intent(&world));
     until(&solver, hash, State::Waiting, "short of the margin").await;
     world.chain(SECOND).set_base_fee(calm);
@@ -150,7 +152,9 @@ async fn a_spike_of_gas_is_waited_out() {
     world.chain(FIRST).set_base_fee(SPIKE);
     world.deliver_proofs();
     until(&solver, hash, State::Claiming, "").await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    let head = world.chain(FIRST).head().number();
+    eventually("ten blocks pass it by", async || world.chain(FIRST).head().number() > head + 10)
+        .await;
     until(&solver, hash, State::Claiming, "").await;
     world.chain(FIRST).set_base_fee(calm);
     world.settle(&solver, &[hash], &[State::Claimed]).await;

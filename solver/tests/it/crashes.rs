@@ -5,14 +5,24 @@
 
 use std::{
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use alloy::primitives::U256;
-use chain::Db;
-use protocol::ids::IntentHash;
+use alloy::{
+    primitives::{Bytes, U256},
+    sol_types::SolCall,
+};
+use chain::{Db, sender::Request};
+use devnet::genesis::DEV_ADDRESSES;
+use protocol::{
+    abi::intent_source,
+    ids::{ChainId, IntentHash},
+};
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use solver::{order::State, store::Store};
+use solver::{
+    order::{Order, State},
+    store::{EntryKind, Outgoing, Store},
+};
 
 use crate::{
     invariants,
@@ -127,6 +137,27 @@ impl Ordeal {
         hash
     }
 
+    /// An order that its user has signed and that is taken in: opening it is the next thing to do.
+    async fn sign(&mut self, nonce: u64) -> IntentHash {
+        let world = &self.world;
+        let tokens = |amount: u64| U256::from(amount * TT);
+        let (a, b) = (world.token(FIRST), world.token(SECOND));
+        let (given, taken) = ((a, tokens(120)), (b, tokens(100)));
+        let intent = world.intent(SECOND, FIRST, Settle::Instant, given, taken);
+        let (order, signature) = world.sign(nonce, &intent);
+        let deadline = u64::from(order.openDeadline);
+        let call = intent_source::openForCall { order, signature, originFillerData: Bytes::new() };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+        let order = Order::new(ChainId(FIRST), intent, u64::try_from(now).unwrap());
+        let source = world.contracts(FIRST).intent_source;
+        let request = Request::call(format!("open:{}", order.hash), source, call.abi_encode());
+        let request = request.with_deadline(deadline);
+        let opening = Outgoing { chain: ChainId(FIRST), wallet: DEV_ADDRESSES[8], request };
+        self.store.record_gasless(&order, &opening).await.unwrap();
+        self.expect(order.hash, State::Claimed);
+        order.hash
+    }
+
     /// Where an order has to end.
     pub(crate) fn expect(&mut self, hash: IntentHash, end: State) {
         self.ends.push((hash, end));
@@ -200,6 +231,31 @@ async fn dying_at_every_named_point_neither_loses_nor_repeats_a_fill() {
     for point in WITH_FILL.into_iter().chain(OF_THE_SENDER) {
         ordeal.die_at(point).await;
     }
+    ordeal.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dying_after_an_opening_was_sent_books_its_gas_once() {
+    let mut ordeal = Ordeal::new().await;
+    // From here on the wallets are approved: what is sent first is an opening.
+    ordeal.publish();
+    ordeal.last_life().await;
+    for (nonce, point) in [(1, "solver.open.sent"), (2, "sender.sent")] {
+        let hash = ordeal.sign(nonce).await;
+        let mut solver = ordeal.start(&ordeal.world.config_text(8), point);
+        let dead = std::cell::RefCell::new(&mut solver);
+        ordeal.until(point, async || dead.borrow_mut().is_dead()).await;
+        if point == "sender.sent" {
+            // The next life finds the vault funded, and has sent nothing itself.
+            let (token, vault) = (ordeal.world.token(FIRST), ordeal.world.vault(FIRST, hash));
+            let is_open = async || !ordeal.world.balance(FIRST, token, vault).is_zero();
+            ordeal.until("the order is open", is_open).await;
+        }
+        ordeal.last_life().await;
+    }
+    let entries = ordeal.store.entries(0).await.unwrap();
+    let openings = entries.iter().filter(|entry| entry.kind == EntryKind::OpenGas).count();
+    assert_eq!(openings, 2, "{entries:#?}");
     ordeal.end().await;
 }
 

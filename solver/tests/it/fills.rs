@@ -2,28 +2,22 @@
 
 use alloy::{
     primitives::{Address, Bytes, U256},
-    signers::SignerSync,
-    sol_types::{SolCall, SolValue},
+    sol_types::SolCall,
 };
 use api::{
     Amount,
     aggregator::AmountRequest,
-    solver::{GaslessOrder, IntentStatus, Quote, QuoteRequest, QuoteResponse, SubmitIntent},
+    solver::{IntentStatus, Quote, QuoteRequest, QuoteResponse, SignedQuote},
 };
-use chain::KeySource;
-use devnet::genesis::MNEMONIC;
 use protocol::{
-    abi::{
-        erc20,
-        intent::{GaslessCrossChainOrder, OrderData},
-    },
-    erc7683,
+    abi::erc20,
+    ids::IntentHash,
     intent::{Call, Intent},
 };
-use solver::order::State;
+use solver::{Handle, order::State};
 
 use crate::{
-    invariants,
+    door, invariants,
     world::{FIRST, RECIPIENT, SECOND, Settle, TT, USER, World, eventually},
 };
 
@@ -81,62 +75,15 @@ async fn every_kind_of_intent_is_filled_proven_and_claimed() {
 }
 
 /// A gasless order handed to the solver, which opens it at its own expense.
-async fn gasless(
-    world: &World,
-    solver: &solver::Handle,
-    nonce: u64,
-    intent: Intent,
-) -> protocol::ids::IntentHash {
-    let a = world.token(FIRST);
-    let source = world.contracts(FIRST).intent_source;
-    let hash = intent.hash();
-    let Intent { destination, route, reward } = intent;
-    let call = erc20::approveCall { spender: source, value: U256::MAX };
-    world.send(FIRST, USER, a, &call, U256::ZERO);
-    let data = OrderData {
-        destination,
-        routePortal: route.portal.into_word(),
-        routeDeadline: route.deadline,
-        route: route.encode().into(),
-        reward,
-        maxSpent: Vec::new(),
-    };
-    let order = GaslessCrossChainOrder {
-        originSettler: source,
-        user: USER,
-        nonce: U256::from(nonce),
-        originChainId: U256::from(FIRST),
-        openDeadline: u32::MAX,
-        fillDeadline: u32::MAX,
-        orderDataType: erc7683::ORDER_DATA_TYPEHASH,
-        orderData: data.abi_encode().into(),
-    };
-    let key: KeySource = format!("mnemonic:10:{MNEMONIC}").parse().unwrap();
-    let digest = erc7683::digest(&order, FIRST, source);
-    let signature = key.load().unwrap().sign_hash_sync(&digest).unwrap();
-    let body = SubmitIntent::Gasless {
-        order: GaslessOrder {
-            origin_settler: source,
-            user: USER,
-            nonce: Amount(order.nonce),
-            origin_chain_id: FIRST,
-            open_deadline: order.openDeadline,
-            fill_deadline: order.fillDeadline,
-            order_data_type: order.orderDataType,
-            order_data: order.orderData,
-        },
-        signature: signature.as_bytes().to_vec().into(),
-    };
-    let url = format!("http://{}/v1/intents", solver.api_addr());
-    let answer = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
-    let (status, text) = (answer.status(), answer.text().await.unwrap());
-    assert_eq!(status.as_u16(), 202, "{text}");
+async fn gasless(world: &World, solver: &Handle, nonce: u64, intent: Intent) -> IntentHash {
+    let (status, text) = door::submit(solver, &door::signed(world, nonce, &intent)).await;
+    assert_eq!(status, 202, "{text}");
     let taken: IntentStatus = serde_json::from_str(&text).unwrap();
-    assert_eq!(taken.intent_hash, hash.0);
-    hash
+    assert_eq!(taken.intent_hash, intent.hash().0);
+    intent.hash()
 }
 
-fn quote_request(world: &World, gasless: bool) -> QuoteRequest {
+pub(crate) fn quote_request(world: &World, gasless: bool) -> QuoteRequest {
     QuoteRequest {
         origin_chain_id: FIRST,
         origin_token: world.token(FIRST),
@@ -147,10 +94,11 @@ fn quote_request(world: &World, gasless: bool) -> QuoteRequest {
         calls: Vec::new(),
         gasless,
         security: None,
+        caller: None,
     }
 }
 
-async fn quotes(solver: &solver::Handle, request: &QuoteRequest) -> QuoteResponse {
+pub(crate) async fn quotes(solver: &Handle, request: &QuoteRequest) -> QuoteResponse {
     let url = format!("http://{}/v1/quotes", solver.api_addr());
     let answer = reqwest::Client::new().post(&url).json(request).send().await.unwrap();
     let text = answer.text().await.unwrap();
@@ -160,7 +108,7 @@ async fn quotes(solver: &solver::Handle, request: &QuoteRequest) -> QuoteRespons
 }
 
 /// The intent that takes a quote.
-fn taking(world: &World, quote: &Quote) -> Intent {
+pub(crate) fn taking(world: &World, quote: &Quote) -> Intent {
     let (a, b) = (world.token(FIRST), world.token(SECOND));
     let mut intent = world.intent(
         SECOND,
@@ -176,17 +124,19 @@ fn taking(world: &World, quote: &Quote) -> Intent {
 }
 
 /// A quote for a signed order pays for the opening, which another quote would not.
-async fn quoted_gasless(world: &World, solver: &solver::Handle) -> protocol::ids::IntentHash {
+async fn quoted_gasless(world: &World, solver: &Handle) -> IntentHash {
     let plain = quotes(solver, &quote_request(world, false)).await.quotes.remove(0);
     let signed = quotes(solver, &quote_request(world, true)).await.quotes.remove(0);
     signed.verify().unwrap();
     assert!(signed.quote.gasless && !plain.quote.gasless);
     assert!(signed.quote.amount_out.0 < plain.quote.amount_out.0, "the opening has a price");
+    let opening = |quote: &SignedQuote| quote.costs.unwrap().opening_gas;
+    assert!(opening(&signed) > 0 && opening(&plain) == 0);
     gasless(world, solver, 2, taking(world, &signed.quote)).await
 }
 
 /// A quote is given, holds its inventory, and is honoured.
-async fn quoted(world: &World, solver: &solver::Handle) -> protocol::ids::IntentHash {
+async fn quoted(world: &World, solver: &Handle) -> IntentHash {
     let request = quote_request(world, false);
     let answer = quotes(solver, &request).await;
     let signed = &answer.quotes[0];
@@ -196,6 +146,8 @@ async fn quoted(world: &World, solver: &solver::Handle) -> protocol::ids::Intent
     assert!(forged.verify().is_err());
     let quote = &signed.quote;
     assert!(quote.amount_out.0 < tokens(100) && quote.amount_out.0 > tokens(90), "{quote:?}");
+    let costs = signed.costs.unwrap();
+    assert!(costs.fill_gas > 0 && costs.withdraw_gas > 0, "{costs:?}");
     let held = solver.store().reserved_for(quote.id).await.unwrap();
     assert!(held.iter().any(|r| r.amount == quote.amount_out.0), "{held:?}");
 
@@ -206,7 +158,7 @@ async fn quoted(world: &World, solver: &solver::Handle) -> protocol::ids::Intent
 }
 
 /// The operator's API tells what happened, to who has the token.
-async fn operating(solver: &solver::Handle, hash: alloy::primitives::B256) {
+async fn operating(solver: &Handle, hash: alloy::primitives::B256) {
     let client = reqwest::Client::new();
     let get = async |path: &str, token: &str| {
         let url = format!("http://{}{path}", solver.admin_addr());
@@ -282,7 +234,7 @@ async fn a_dry_run_says_what_it_would_do_and_sends_nothing() {
 }
 
 /// Limits are read from the file again, all or nothing.
-async fn reload(world: &World, solver: &solver::Handle, file: &std::path::Path) {
+async fn reload(world: &World, solver: &Handle, file: &std::path::Path) {
     let client = reqwest::Client::new();
     let url = |path: &str| format!("http://{}{path}", solver.admin_addr());
     let reload = async |text: String| {

@@ -6,7 +6,6 @@ use alloy::{
 };
 use protocol::{
     abi::erc20,
-    ids::IntentHash,
     intent::{Call, Intent},
 };
 use solver::{Handle, order::State};
@@ -14,20 +13,11 @@ use solver::{Handle, order::State};
 use crate::{
     invariants,
     mocks::{self, Target, mode},
-    world::{FIRST, SECOND, Settle, TT, USER, World, eventually},
+    world::{FIRST, SECOND, Settle, TT, USER, World, until},
 };
 
 fn tokens(amount: u64) -> U256 {
     U256::from(amount * TT)
-}
-
-/// Waits until an order is in a state, for a reason that contains these words.
-async fn until(solver: &Handle, hash: IntentHash, state: State, words: &str) {
-    eventually(words, async || {
-        let order = solver.store().order(hash).await.unwrap();
-        order.is_some_and(|order| order.state == state && order.reason.contains(words))
-    })
-    .await;
 }
 
 /// A world with a mock token that a solver takes as reward.

@@ -23,6 +23,8 @@ use crate::{
 struct Exchange {
     dollars: [AtomicU64; 2],
     stalled: AtomicBool,
+    /// How often each was asked.
+    asked: [AtomicU64; 2],
 }
 
 impl Exchange {
@@ -31,11 +33,26 @@ impl Exchange {
         self.dollars[1].store(second, Ordering::SeqCst);
     }
 
+    fn asked(&self) -> [u64; 2] {
+        [0, 1].map(|index| self.asked[index].load(Ordering::SeqCst))
+    }
+
     fn document(&self, index: usize) -> serde_json::Value {
+        self.asked[index].fetch_add(1, Ordering::SeqCst);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let time = if self.stalled.load(Ordering::SeqCst) { now - 1_000 } else { now };
         json!({ "price": self.dollars[index].load(Ordering::SeqCst).to_string(), "time": time })
     }
+}
+
+/// Waits until the board has heard what the sources say now: all are asked at once, so whoever is asked for the second
+/// time has been heard the first time.
+async fn until_heard(exchange: &Exchange) {
+    let before = exchange.asked();
+    eventually("the sources are asked again", async || {
+        exchange.asked().iter().zip(before).all(|(now, before)| *now >= before + 2)
+    })
+    .await;
 }
 
 /// What a source does, and the words of the reason that nothing is filled.
@@ -59,6 +76,7 @@ async fn prices_that_lie_stall_or_jump_stop_filling_until_they_are_believed() {
     let exchange = Arc::new(Exchange {
         dollars: [AtomicU64::new(3_000), AtomicU64::new(3_000)],
         stalled: AtomicBool::new(false),
+        asked: [AtomicU64::new(0), AtomicU64::new(0)],
     });
     let url = serve(&exchange).await;
     let source = |index: usize| {
@@ -103,8 +121,7 @@ async fn prices_that_lie_stall_or_jump_stop_filling_until_they_are_believed() {
     for (words, go_wrong) in cases {
         go_wrong(&exchange);
         // Until the board has heard of it, a fill is rightly priced at what was true.
-        let wait = std::time::Duration::from_millis(1_500);
-        tokio::time::sleep(wait).await;
+        until_heard(&exchange).await;
         let hash = publish();
         eventually(words, async || {
             let order = solver.store().order(hash).await.unwrap();

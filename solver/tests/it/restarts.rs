@@ -5,11 +5,11 @@ use std::time::Duration;
 use alloy::primitives::U256;
 use devnet::Mining;
 use protocol::ids::IntentHash;
-use solver::{Handle, order::State};
+use solver::order::State;
 
 use crate::{
     invariants,
-    world::{FIRST, SECOND, Settle, TT, World, eventually},
+    world::{FIRST, SECOND, Settle, TT, World, all_in},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,19 +45,6 @@ async fn two_solvers_do_not_share_their_books() {
     assert!(refusal.contains("`solver` is in use by another process"), "{refusal}");
     first.stop().await.unwrap();
     world.solver(8).await.stop().await.unwrap();
-}
-
-/// Waits until every one of these orders is in a state.
-async fn all_in(solver: &Handle, hashes: &[IntentHash], state: State) {
-    eventually(state.name(), async || {
-        let mut there = true;
-        for hash in hashes {
-            let order = solver.store().order(*hash).await.unwrap();
-            there &= order.is_some_and(|order| order.state == state);
-        }
-        there
-    })
-    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

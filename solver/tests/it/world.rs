@@ -8,7 +8,8 @@ use std::{
 
 use alloy::{
     primitives::{Address, B256, Bytes, U256, keccak256},
-    sol_types::{SolCall, SolEvent},
+    signers::SignerSync,
+    sol_types::{SolCall, SolEvent, SolValue},
 };
 use chain::{
     FinalityRule, KeySource, Manifest,
@@ -20,7 +21,12 @@ use devnet::{
     genesis::{DEV_ADDRESSES, MNEMONIC},
 };
 use protocol::{
-    abi::{erc20, inbox, intent_source, prover},
+    abi::{
+        erc20, inbox,
+        intent::{GaslessCrossChainOrder, OrderData},
+        intent_source, prover,
+    },
+    erc7683,
     ids::{ChainId, Claimant, Domain, IntentHash},
     intent::{Call, Intent, Reward, Route, TokenAmount},
     proof::{self, Proof},
@@ -50,6 +56,28 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(
         assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// Waits until an order is in a state, for a reason that contains these words.
+pub(crate) async fn until(solver: &Handle, hash: IntentHash, state: State, words: &str) {
+    eventually(words, async || {
+        let order = solver.store().order(hash).await.unwrap();
+        order.is_some_and(|order| order.state == state && order.reason.contains(words))
+    })
+    .await;
+}
+
+/// Waits until every one of these orders is in a state.
+pub(crate) async fn all_in(solver: &Handle, hashes: &[IntentHash], state: State) {
+    eventually(state.name(), async || {
+        let mut there = true;
+        for hash in hashes {
+            let order = solver.store().order(*hash).await.unwrap();
+            there &= order.is_some_and(|order| order.state == state);
+        }
+        there
+    })
+    .await;
 }
 
 /// Which prover settles an intent.
@@ -248,6 +276,38 @@ impl World {
             intent_source::publishAndFund_0Call { intent: intent.clone(), allowPartial: false };
         self.send(origin, USER, source, &call, intent.reward.nativeAmount);
         intent.hash()
+    }
+
+    /// The user signs an order that opens this intent on the first chain, and lets the IntentSource take its reward.
+    pub(crate) fn sign(&self, nonce: u64, intent: &Intent) -> (GaslessCrossChainOrder, Bytes) {
+        let source = self.contracts(FIRST).intent_source;
+        let Intent { destination, route, reward } = intent.clone();
+        for leg in &reward.tokens {
+            let call = erc20::approveCall { spender: source, value: U256::MAX };
+            self.send(FIRST, USER, leg.token, &call, U256::ZERO);
+        }
+        let data = OrderData {
+            destination,
+            routePortal: route.portal.into_word(),
+            routeDeadline: route.deadline,
+            route: route.encode().into(),
+            reward,
+            maxSpent: Vec::new(),
+        };
+        let order = GaslessCrossChainOrder {
+            originSettler: source,
+            user: USER,
+            nonce: U256::from(nonce),
+            originChainId: U256::from(FIRST),
+            openDeadline: u32::MAX,
+            fillDeadline: u32::MAX,
+            orderDataType: erc7683::ORDER_DATA_TYPEHASH,
+            orderData: data.abi_encode().into(),
+        };
+        let key: KeySource = format!("mnemonic:10:{MNEMONIC}").parse().unwrap();
+        let digest = erc7683::digest(&order, FIRST, source);
+        let signature = key.load().unwrap().sign_hash_sync(&digest).unwrap();
+        (order, signature.as_bytes().to_vec().into())
     }
 
     /// The user publishes and funds nothing.

@@ -7,7 +7,8 @@ pub use intent::{
     GaslessOrder, Intent, IntentStatus, Reward, Route, StateChange, SubmitIntent, TokenAmount,
 };
 pub use quote::{
-    InvalidSignature, NoQuote, NoQuoteReason, Quote, QuoteRequest, QuoteResponse, SignedQuote,
+    Costs, InvalidSignature, NoQuote, NoQuoteReason, Quote, QuoteRequest, QuoteResponse,
+    SignedQuote,
 };
 
 use serde::{Deserialize, Serialize};

@@ -43,12 +43,19 @@ pub struct QuoteRequest {
     /// Only this security tier; one quote for each tier when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub security: Option<Security>,
+    /// For whom an aggregator asks: anything that is the same for two requests of one caller and tells nothing else of
+    /// it. What quotes hold is shared out among callers; all requests of an aggregator without it are of one caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub caller: Option<B256>,
 }
 
 /// One signed quote for each security tier that the solver serves, and why others have none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct QuoteResponse {
-    /// The offers, each holding its own inventory until it expires.
+    /// The offers, each holding its own inventory until it expires, unless it gives way to another one before an order
+    /// has come for it: one of the same caller for the same route, or of a caller whose quotes hold less. The price of
+    /// one that has given way stands for what is free then.
     pub quotes: Vec<SignedQuote>,
     /// Tiers without an offer.
     pub unavailable: Vec<NoQuote>,
@@ -63,6 +70,28 @@ pub struct SignedQuote {
     /// EIP-712 signature of `quote` by `quote.solver`: 65 bytes r, s, v.
     #[schema(value_type = String)]
     pub signature: Bytes,
+    /// What the price is made of, when the solver says so. For show: it is not signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub costs: Option<Costs>,
+}
+
+/// What lies between the reward and the route, each part in millionths of a US dollar at the
+/// solver's prices, rounded down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Costs {
+    /// Gas of the fill on the destination.
+    pub fill_gas: u64,
+    /// Fee of the message that proves the fill.
+    pub proof_fee: u64,
+    /// Gas of the withdrawal on the origin.
+    pub withdraw_gas: u64,
+    /// Gas of opening the user's signed order; zero for orders that the user sends.
+    #[serde(default)]
+    pub opening_gas: u64,
+    /// Cost of capital from the fill until the reward is home.
+    pub capital: u64,
+    /// What is left for the solver.
+    pub margin: u64,
 }
 
 /// An offer to fill an intent of exactly these terms.
@@ -109,7 +138,7 @@ pub struct Quote {
     pub reward_deadline: u64,
     /// Seconds from funding to arrival at the recipient, as measured lately.
     pub fill_seconds: u64,
-    /// Most of the destination token that the solver can pay out now.
+    /// Most of the destination token that a quote may promise now.
     pub available: Amount,
     /// Unix seconds after which the offer and its reservation are gone.
     pub expires_at: u64,

@@ -1,24 +1,48 @@
 //! `[prices]` and `[[prices.sources]]`.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use alloy::primitives::Address;
+use chain::ChainClient;
 use protocol::ids::ChainId;
-use service::config::{FromToml, Section};
+use service::{
+    clock::Clock,
+    config::{FromToml, Section},
+};
 
-use crate::{money::Price, price::Limits};
+use crate::{Board, Chainlink, Fixed, Http, Limits, Price, Source};
 
 /// Where prices come from and when they are believed.
 #[derive(Clone, Debug)]
 pub struct PricesConfig {
     /// When they are believed.
     pub limits: Limits,
-    /// How often sources are asked.
+    /// How often sources are asked; more than zero.
     pub refresh: Duration,
-    /// Lets production start with one source.
-    pub allow_single_source: bool,
     /// The sources.
     pub sources: Vec<SourceConfig>,
+}
+
+impl PricesConfig {
+    /// How many sources carry the symbol.
+    pub fn carriers(&self, symbol: &str) -> usize {
+        self.sources.iter().filter(|source| source.carries(symbol)).count()
+    }
+
+    /// A board of these sources, see [`Board::new`]. Feeds are read over the `client` of their
+    /// chain.
+    ///
+    /// # Errors
+    /// What `client` says of a chain that it does not have.
+    pub fn board<E>(
+        &self,
+        client: impl Fn(ChainId) -> Result<ChainClient, E>,
+        clock: &Clock,
+        faults: &'static str,
+    ) -> Result<Board, E> {
+        let sources = self.sources.iter().map(|source| source.open(&client, clock));
+        Ok(Board::new(sources.collect::<Result<_, E>>()?, self.limits, faults))
+    }
 }
 
 /// One source.
@@ -46,7 +70,7 @@ pub enum SourceConfig {
     Chainlink {
         /// Its name in logs and metrics.
         name: String,
-        /// The chain of the feeds; must be one of `[chains]`.
+        /// The chain of the feeds; must be one that the service reads.
         chain: ChainId,
         /// Feed by symbol.
         feeds: BTreeMap<String, Address>,
@@ -54,6 +78,13 @@ pub enum SourceConfig {
 }
 
 impl SourceConfig {
+    /// Its name in logs and metrics.
+    pub fn name(&self) -> &str {
+        let (Self::Fixed { name, .. } | Self::Http { name, .. } | Self::Chainlink { name, .. }) =
+            self;
+        name
+    }
+
     /// Whether it has a price for the symbol.
     pub fn carries(&self, symbol: &str) -> bool {
         match self {
@@ -61,6 +92,23 @@ impl SourceConfig {
             Self::Http { urls, .. } => urls.contains_key(symbol),
             Self::Chainlink { feeds, .. } => feeds.contains_key(symbol),
         }
+    }
+
+    fn open<E>(
+        &self,
+        client: &impl Fn(ChainId) -> Result<ChainClient, E>,
+        clock: &Clock,
+    ) -> Result<Arc<dyn Source>, E> {
+        let source: Arc<dyn Source> = match self.clone() {
+            Self::Fixed { name, prices } => Arc::new(Fixed::new(name, prices, clock.clone())),
+            Self::Http { name, urls, price_pointer, time_pointer } => {
+                Arc::new(Http::new(name, urls, price_pointer, time_pointer, clock.clone()))
+            }
+            Self::Chainlink { name, chain, feeds } => {
+                Arc::new(Chainlink::new(name, client(chain)?, feeds))
+            }
+        };
+        Ok(source)
     }
 }
 
@@ -74,9 +122,11 @@ impl FromToml for PricesConfig {
             jump_hold: section.duration_or("jump_hold", Duration::from_secs(120)),
         };
         let refresh = section.duration_or("refresh", Duration::from_secs(5));
-        let allow_single_source = section.or_default("allow_single_source", false, "true or false");
+        if refresh.is_zero() {
+            section.fault("refresh", "more than 0s", "0s");
+        }
         let sources = section.tables("sources");
-        Some(Self { limits, refresh, allow_single_source, sources: sources? })
+        Some(Self { limits, refresh, sources: sources? })
     }
 }
 
@@ -124,5 +174,56 @@ impl FromToml for SourceConfig {
                 None
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use service::config::parse;
+
+    use super::*;
+    use crate::Range;
+
+    const TABLE: &str = r#"
+        [[sources]]
+        name = "table"
+        kind = "fixed"
+        prices = { ETH = "3000" }
+    "#;
+
+    #[test]
+    fn sources_carry_what_they_name() {
+        let feeds = r#"
+            [[sources]]
+            name = "feeds"
+            kind = "chainlink"
+            chain = 1
+            feeds = { ETH = "0x0000000000000000000000000000000000000001" }
+        "#;
+        let config: PricesConfig = parse(&format!("{TABLE}{feeds}")).unwrap();
+        assert_eq!((config.carriers("ETH"), config.carriers("BTC")), (2, 0));
+        let names: Vec<_> = config.sources.iter().map(SourceConfig::name).collect();
+        assert_eq!(names, ["table", "feeds"]);
+        let unknown = config.board(Err, &Clock::system(), "price_faults_total").unwrap_err();
+        assert_eq!(unknown, ChainId(1));
+    }
+
+    #[test]
+    fn faults_name_the_key() {
+        let (head, guess) = ("refresh = \"0s\"\nmax_age = 5", "[[sources]]\nkind = \"guess\"");
+        let errors = parse::<PricesConfig>(&format!("{head}\n{TABLE}\n{guess}")).unwrap_err();
+        let keys: Vec<_> = errors.faults().iter().map(|fault| fault.key.as_str()).collect();
+        assert_eq!(keys, ["max_age", "refresh", "sources.1.name", "sources.1.kind"]);
+    }
+
+    #[tokio::test]
+    async fn a_table_is_believed_once_it_was_asked() {
+        let config: PricesConfig = parse(&format!("minimum_sources = 1\n{TABLE}")).unwrap();
+        let board = config.board(Err::<_, ChainId>, &Clock::system(), "price_faults_total");
+        let board = board.unwrap();
+        let ticker = board.ticker("ETH", Clock::system());
+        assert!(ticker.range().is_err(), "nobody has been asked");
+        board.refresh().await;
+        assert_eq!(ticker.range(), Ok(Range::exactly("3000".parse().unwrap())));
     }
 }

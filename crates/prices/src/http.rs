@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use service::clock::Clock;
 
-use super::{Observation, Source, SourceFault};
+use crate::{Observation, Source, SourceFault};
 
 /// No honest answer is longer.
 const LONGEST_ANSWER: usize = 64 * 1024;

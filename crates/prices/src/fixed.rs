@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use service::clock::Clock;
 
-use super::{Observation, Source, SourceFault};
-use crate::money::Price;
+use crate::{Observation, Price, Source, SourceFault};
 
 /// Prices that never change and are always fresh.
 #[derive(Debug)]

@@ -2,10 +2,12 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
+use service::clock::Clock;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
 
-use super::{Observation, Range, Source};
-use crate::money::Price;
+use crate::{Observation, Price, Range, Source};
 
 /// When prices are believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +22,13 @@ pub struct Limits {
     pub max_jump_bps: u64,
     /// How long a larger move must last before it is believed.
     pub jump_hold: Duration,
+}
+
+impl Limits {
+    /// How many sources a price needs; one at least, whatever was configured.
+    pub fn sources_needed(&self) -> usize {
+        self.minimum_sources.max(1)
+    }
 }
 
 /// Why no price is believed now. Every one of these may pass by itself.
@@ -72,13 +81,34 @@ struct Entry {
 pub struct Board {
     limits: Limits,
     sources: Arc<[Arc<dyn Source>]>,
-    entries: Arc<RwLock<HashMap<String, Entry>>>,
+    /// Name of the counter of answers that were no price.
+    faults: &'static str,
+    entries: Arc<RwLock<HashMap<String, Mutex<Entry>>>>,
 }
 
 impl Board {
-    /// A board without observations.
-    pub fn new(sources: Vec<Arc<dyn Source>>, limits: Limits) -> Self {
-        Self { limits, sources: sources.into(), entries: Arc::default() }
+    /// A board without observations. Answers that are no price count in the metric `faults`, by
+    /// source.
+    pub fn new(sources: Vec<Arc<dyn Source>>, limits: Limits, faults: &'static str) -> Self {
+        Self { limits, sources: sources.into(), faults, entries: Arc::default() }
+    }
+
+    /// Asks the sources at once and then at every interval until shutdown; `then` runs after each
+    /// round.
+    pub async fn keep_fresh(
+        self,
+        every: Duration,
+        shutdown: CancellationToken,
+        mut then: impl FnMut() + Send,
+    ) {
+        let mut rounds = tokio::time::interval(every);
+        // After a round that took long, sources are not asked for the rounds that were missed.
+        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while shutdown.run_until_cancelled(rounds.tick()).await.is_some() {
+            if shutdown.run_until_cancelled(self.refresh()).await.is_some() {
+                then();
+            }
+        }
     }
 
     /// Asks every source for everything it carries, all at once. A fault leaves the source's last
@@ -95,8 +125,7 @@ impl Board {
             match outcome {
                 Ok(observation) => self.record(index, &symbol, observation),
                 Err(fault) => {
-                    metrics::counter!("solver_price_faults_total", "source" => source.clone())
-                        .increment(1);
+                    metrics::counter!(self.faults, "source" => source.clone()).increment(1);
                     tracing::warn!(%source, %symbol, %fault, "price source gave nothing");
                 }
             }
@@ -107,15 +136,48 @@ impl Board {
     fn record(&self, index: usize, symbol: &str, observation: Observation) {
         let mut entries = self.entries.write();
         let entry = entries.entry(symbol.to_owned()).or_default();
-        entry.observations.insert(index, observation);
+        entry.get_mut().observations.insert(index, observation);
     }
 
     /// The believed prices of a symbol at a time in seconds since the epoch.
     pub fn range(&self, symbol: &str, now: u64) -> Result<Range, Unbelievable> {
-        let mut entries = self.entries.write();
-        let entry = entries.entry(symbol.to_owned()).or_default();
-        let range = agreed(symbol, entry, now, &self.limits)?;
-        believe(symbol, entry, range, now, &self.limits)
+        let entries = self.entries.read();
+        let Some(entry) = entries.get(symbol) else {
+            let expected = self.limits.sources_needed();
+            return Err(Unbelievable::TooFewSources { symbol: symbol.into(), given: 0, expected });
+        };
+        let mut entry = entry.lock();
+        let range = agreed(symbol, &entry, now, &self.limits)?;
+        believe(symbol, &mut entry, range, now, &self.limits)
+    }
+
+    /// What is asked for the price of a symbol at the time of `clock`.
+    pub fn ticker(&self, symbol: &str, clock: Clock) -> Ticker {
+        Ticker { board: self.clone(), symbol: symbol.into(), clock }
+    }
+}
+
+/// The price of one symbol of a board now. Cheap to clone, and cheap to ask: a price that is
+/// believed is read without allocation, and never waits for a source.
+#[derive(Clone, Debug)]
+pub struct Ticker {
+    board: Board,
+    symbol: Arc<str>,
+    clock: Clock,
+}
+
+impl Ticker {
+    /// The symbol on the board.
+    pub fn symbol(&self) -> &str {
+        &self.symbol
+    }
+
+    /// The prices that are believed now.
+    ///
+    /// # Errors
+    /// [`Unbelievable`] when none are.
+    pub fn range(&self) -> Result<Range, Unbelievable> {
+        self.board.range(&self.symbol, self.clock.unix())
     }
 }
 
@@ -129,7 +191,7 @@ fn agreed(symbol: &str, entry: &Entry, now: u64, limits: &Limits) -> Result<Rang
         let so_far = range.unwrap_or(Range::exactly(price));
         range = Some(Range { low: so_far.low.min(price), high: so_far.high.max(price) });
     }
-    let expected = limits.minimum_sources.max(1);
+    let expected = limits.sources_needed();
     let Some(range) = range.filter(|_| given >= expected) else {
         return Err(Unbelievable::TooFewSources { symbol: symbol.into(), given, expected });
     };
@@ -181,7 +243,7 @@ mod tests {
     };
 
     fn board(says: &[(&str, u64)]) -> Board {
-        let board = Board::new(Vec::new(), LIMITS);
+        let board = Board::new(Vec::new(), LIMITS, "price_faults_total");
         say(&board, says);
         board
     }
@@ -207,6 +269,18 @@ mod tests {
             Unbelievable::TooFewSources { symbol: "ETH".into(), given: 1, expected: 2 }
         );
         assert!(board(&[]).range("BTC", 0).is_err());
+    }
+
+    #[test]
+    fn a_ticker_knows_the_price_until_it_is_stale() {
+        let clock = Clock::manual(Duration::from_secs(1_000));
+        let ticker = board(&[("3000", 1_000), ("3010", 990)]).ticker("ETH", clock.clone());
+        assert_eq!(ticker.range().map(Range::midpoint), Ok("3005".parse().unwrap()));
+        clock.advance(Duration::from_secs(51));
+        assert_eq!(
+            ticker.range(),
+            Err(Unbelievable::TooFewSources { symbol: "ETH".into(), given: 1, expected: 2 })
+        );
     }
 
     #[test]

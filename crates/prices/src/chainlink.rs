@@ -10,8 +10,7 @@ use alloy::{
 use async_trait::async_trait;
 use chain::ChainClient;
 
-use super::{Observation, Source, SourceFault};
-use crate::money::Price;
+use crate::{Observation, Price, Source, SourceFault, UNITS_PER_DOLLAR};
 
 sol! {
     /// `AggregatorV3Interface` of Chainlink's contracts.
@@ -71,7 +70,7 @@ impl Source for Chainlink {
 /// An answer with the feed's decimals as a price with twelve.
 fn scaled(answer: U256, decimals: u8) -> Option<Price> {
     let unit = U512::from(10).pow(U512::from(decimals));
-    let units = U512::from(answer) * U512::from(crate::money::UNITS_PER_DOLLAR) / unit;
+    let units = U512::from(answer) * U512::from(UNITS_PER_DOLLAR) / unit;
     u128::try_from(units).ok().and_then(Price::new)
 }
 

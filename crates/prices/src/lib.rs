@@ -1,5 +1,8 @@
 //! Prices: several sources, and one rule that decides whether they may be believed.
 //!
+//! [`PricesConfig`] is the section `[prices]` of a service, [`Board`] holds what its sources said
+//! last, and [`Ticker`] is what a service asks for the price of one symbol now.
+//!
 //! A price is believed when enough sources know it, none of those counted is older than the
 //! staleness limit, they do not differ by more than the deviation limit, and the outcome has not
 //! jumped since the last belief. A jump is held back until it has lasted: one absurd answer must
@@ -7,17 +10,19 @@
 
 mod board;
 mod chainlink;
+mod config;
 mod fixed;
 mod http;
+mod money;
 
-pub use board::{Board, Limits, Unbelievable};
+pub use board::{Board, Limits, Ticker, Unbelievable};
 pub use chainlink::Chainlink;
+pub use config::{PricesConfig, SourceConfig};
 pub use fixed::Fixed;
 pub use http::Http;
+pub use money::{NotDecimal, Price, UNITS_PER_DOLLAR, Usd};
 
 use async_trait::async_trait;
-
-use crate::money::Price;
 
 /// The lowest and the highest price among the believed sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +37,11 @@ impl Range {
     /// Both ends alike.
     pub const fn exactly(price: Price) -> Self {
         Self { low: price, high: price }
+    }
+
+    /// The middle: for ranking and display, where nobody receives or pays.
+    pub fn midpoint(self) -> Price {
+        self.low.midpoint(self.high)
     }
 }
 
