@@ -145,6 +145,7 @@ impl Agent {
     pub(crate) fn serve(self, routes: Router, stop_bound: Duration) -> Handle {
         let Self { tasks, health, address, listener, admin, started } = self;
         let shutdown = tasks.shutdown();
+        let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
         tasks.spawn("server", async move {
             axum::serve(listener, routes).with_graceful_shutdown(shutdown.cancelled_owned()).await
         });

@@ -18,12 +18,12 @@ pub(crate) fn manifest(section: &mut Section<'_>) -> Option<Manifest> {
     }
 }
 
-/// A key reference, as [`KeySource`] reads them, or `env:` and `file:` references to a raw key. What
-/// was given is never repeated.
+/// A key reference that may be left out, as [`KeySource`] reads them, or `env:` and `file:` references to
+/// a raw key. What was given is never repeated; relative paths are meant from the folder of the file.
 pub(crate) fn key(section: &mut Section<'_>, name: &str) -> Option<KeySource> {
     let reference = section.optional_secret(name)?;
-    match reference.expose().parse() {
-        Ok(source) => Some(source),
+    match reference.expose().parse::<KeySource>() {
+        Ok(source) => Some(source.within(section.folder())),
         Err(_) => {
             let expected = "env:NAME, file:PATH or keystore:PATH?password=env:NAME";
             section.fault(name, expected, "something else");
@@ -50,15 +50,4 @@ pub(crate) fn by_chain_id<T: FromToml>(
         }
     }
     Some(by_id)
-}
-
-/// Several key references; see [`key`]. `env:` and `file:` references are resolved by [`KeySource`].
-pub(crate) fn keys(section: &mut Section<'_>, name: &str) -> Option<Vec<KeySource>> {
-    let expected = "key references: file:PATH or keystore:PATH?password=env:NAME";
-    let texts = section.required_list::<String>(name, expected)?;
-    let keys: Option<Vec<KeySource>> = texts.iter().map(|text| text.parse().ok()).collect();
-    if keys.is_none() {
-        section.fault(name, expected, "something else");
-    }
-    keys
 }

@@ -5,6 +5,7 @@
 //! * [`validator`] signs what has reached a tier's finality, and never anything else.
 //! * [`relayer`] carries messages; nobody has to trust it.
 
+mod admission;
 mod agent;
 pub mod checkpoints;
 mod config;

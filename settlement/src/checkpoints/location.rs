@@ -12,6 +12,8 @@ use futures::StreamExt as _;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
+use super::bucket::Bucket;
+
 /// Longest time one file may take over HTTP.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -33,8 +35,8 @@ pub enum Refused {
         /// The announced text.
         location: String,
     },
-    /// A scheme that is not served: `s3` and `gs` need their own clients.
-    #[error("scheme {scheme:?} is not supported, expected http, https or file")]
+    /// A scheme that is not served.
+    #[error("scheme {scheme:?} is not supported, expected http, https, s3, gs or file")]
     Scheme {
         /// The scheme found.
         scheme: String,
@@ -63,6 +65,8 @@ pub enum Location {
     File(PathBuf),
     /// A folder served over HTTP; the URL ends with a slash.
     Http(Url),
+    /// A folder in a public bucket, `s3://…` or `gs://…`.
+    Bucket(Bucket),
 }
 
 impl Location {
@@ -88,6 +92,8 @@ impl Location {
                 }
                 Ok(Self::Http(url))
             }
+            "s3" => Bucket::s3(path).map(Self::Bucket).ok_or_else(malformed),
+            "gs" => Bucket::gcs(path).map(Self::Bucket).ok_or_else(malformed),
             scheme => Err(Refused::Scheme { scheme: scheme.chars().take(16).collect() }),
         }
     }
@@ -233,7 +239,9 @@ mod tests {
             "http://[fe80::1]/",
             "http://[2002:7f00:1::]/",
             "http://user:pw@example.org/",
-            "s3://bucket/region",
+            "s3://bucket",
+            "s3://bucket/eu.evil.example/x",
+            "gs://bu?ket/x",
             "ftp://example.org/",
             "nonsense",
             "http://example.org/?a=b",
@@ -242,6 +250,9 @@ mod tests {
         }
         assert!(Location::parse("https://example.org/v1/1", STRICT).is_ok());
         assert!(Location::parse("http://8.8.8.8/x", STRICT).is_ok());
+        for location in ["s3://bucket/us-east-1/folder", "gs://bucket/folder/gcsAnnouncementKey"] {
+            assert!(matches!(Location::parse(location, STRICT), Ok(Location::Bucket(_))));
+        }
     }
 
     #[test]

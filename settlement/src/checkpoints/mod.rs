@@ -1,4 +1,5 @@
-//! The checkpoint store: a validator writes a folder, relayers read it, as local files or over HTTP.
+//! The checkpoint store: a validator writes a folder, relayers read it, as local files or over HTTP. Hyperlane's
+//! own validators write to [`bucket`]s, which are read too.
 //!
 //! | file | content |
 //! |---|---|
@@ -9,12 +10,14 @@
 //! | `reorg_flag.json` | only after a reorg below finality: halts official agents |
 //! | `reorg_evidence_<index>.json` | ours: what the fast tier had signed before a reorg |
 
+pub mod bucket;
 pub mod folder;
 pub mod format;
 pub mod location;
 pub mod reader;
 pub mod serve;
 
+pub use bucket::Bucket;
 pub use folder::{Folder, FolderError};
 pub use format::{SignedAnnouncement, SignedCheckpoint};
 pub use location::{FetchPolicy, Location};

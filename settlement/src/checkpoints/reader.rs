@@ -116,18 +116,30 @@ impl Reader {
     async fn read(&self, name: &str) -> Result<Option<Vec<u8>>, ReadError> {
         match &self.location {
             Location::File(folder) => read_file(folder.join(name), name).await,
-            Location::Http(base) => self.fetch(base, name).await,
+            Location::Http(base) => {
+                let mut url = base.clone();
+                url.set_path(&format!("{}{name}", base.path()));
+                self.fetch(url, name, &[404]).await
+            }
+            // Whoever may not list a bucket is told of an absent object that it must not be read.
+            Location::Bucket(bucket) => {
+                self.fetch(bucket.object(name), name, &[401, 403, 404]).await
+            }
         }
     }
 
-    async fn fetch(&self, base: &Url, name: &str) -> Result<Option<Vec<u8>>, ReadError> {
-        let mut url = base.clone();
-        url.set_path(&format!("{}{name}", base.path()));
+    /// Fetches a file; statuses in `absent` say that there is none.
+    async fn fetch(
+        &self,
+        url: Url,
+        name: &str,
+        absent: &[u16],
+    ) -> Result<Option<Vec<u8>>, ReadError> {
         let failed = |source| ReadError::Http { url: url.clone(), source };
         let response = self.client.get(url.clone()).send().await.map_err(failed)?;
         match response.status().as_u16() {
             200 => {}
-            404 => return Ok(None),
+            status if absent.contains(&status) => return Ok(None),
             status => return Err(ReadError::Status { url, status }),
         }
         match bounded_body(response, MAX_FILE).await.map_err(failed)? {

@@ -15,6 +15,8 @@ use crate::checkpoints::{FetchPolicy, location};
 
 /// Largest answer of a server.
 const MAX_ANSWER: usize = 1024 * 1024;
+/// Most servers that are asked, of those a module names.
+const MAX_SERVERS: usize = 5;
 
 /// What a server is asked, when its URL does not hold `{data}`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -81,7 +83,7 @@ impl Fetcher {
             }
         };
         let mut refusal = NotReady::slow(format!("module {ism} names no server"));
-        for template in &lookup.urls {
+        for template in lookup.urls.iter().take(MAX_SERVERS) {
             match self.ask(template, lookup.sender, &lookup.callData).await {
                 Ok(metadata) => return Ok(metadata.into()),
                 // What is pending comes by itself; a broken server may not.

@@ -18,6 +18,9 @@ const SUSPICION: Duration = Duration::from_secs(30);
 /// Messages in one transaction: at about 150,000 gas each this stays below usual block gas limits.
 const MAX_BATCH: usize = 32;
 
+/// Most gas of one transaction: what Ethereum itself allows (EIP-7825).
+pub(super) const MAX_GAS_PER_TRANSACTION: u64 = 1 << 24;
+
 /// Configuration of one relayer between all chains of a deployment.
 #[derive(Debug, Clone)]
 pub struct RelayerConfig {
@@ -67,6 +70,9 @@ pub struct ChainOptions {
     pub gas_policy: Option<GasPolicy>,
     /// Most wei per gas that is offered there; while the chain asks for more, deliveries wait.
     pub max_gas_price: Option<u128>,
+    /// Most gas of one transaction there, where half of a block's gas limit is not less. A message that
+    /// needs more waits, batches are cut to fit. 16,777,216 when it is not set.
+    pub max_gas_per_transaction: Option<u64>,
 }
 
 impl FromToml for RelayerConfig {
@@ -75,7 +81,7 @@ impl FromToml for RelayerConfig {
         let database = section.required("database", "sqlite:<path> or postgres://…");
         let listen = section.required("listen", "an address with a port");
         let admin = section.optional("admin", "an address with a port");
-        let signers = crate::config::keys(section, "signers");
+        let signers = KeySource::all_configured(section, "signers");
         let fetch = FetchPolicy {
             allow_file: section.or_default("allow_file_storage", false, "true or false"),
             allow_private: section.or_default("allow_private_addresses", false, "true or false"),
@@ -115,7 +121,8 @@ impl FromToml for ChainOptions {
         let rpc = section.list("rpc", "URLs");
         let gas_policy = section.optional("gas_policy", "none, minimum:<wei> or fraction:<n>/<d>");
         let max_gas_price = section.optional("max_gas_price", "wei per gas");
-        Some(Self { rpc, gas_policy, max_gas_price })
+        let max_gas_per_transaction = section.optional("max_gas_per_transaction", "gas");
+        Some(Self { rpc, gas_policy, max_gas_price, max_gas_per_transaction })
     }
 }
 

@@ -1,28 +1,46 @@
 //! Telling origins what was delivered: many ids in one message, at the finalized tier, once each
 //! delivery is final. Confirmations are messages themselves but not confirmable, so this ends.
+//!
+//! Each origin is told by itself. One that refuses is told less at once, until the one delivery that it
+//! refuses is found and left for later.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::{Duration, Instant},
+};
 
 use alloy::{
     eips::BlockNumberOrTag,
-    primitives::{B256, keccak256},
+    primitives::{B256, U256, keccak256},
     sol_types::SolCall as _,
 };
-use chain::{Sender, sender::Request};
+use chain::{
+    Sender, client,
+    sender::{self, Request},
+};
 use protocol::{
     abi::router,
     finality::Tier,
     ids::Domain,
     message::{Envelope, Message},
 };
+use service::retry::Backoff;
 use tokio_util::sync::CancellationToken;
 
-use super::{delivery::Stored, origin::Origin, store::Store, verdict::NotReady};
+use super::{
+    delivery::{Key, Stored},
+    origin::Origin,
+    store::Store,
+};
 
 /// How often confirmations are sent.
 const EVERY: Duration = Duration::from_secs(2);
 /// Most ids in one confirmation: what the router takes.
 const MAX_IDS: usize = 256;
+/// Longest wait after refusals.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+/// When a delivery that was refused alone is tried again.
+const HELD_FOR: Duration = Duration::from_secs(600);
 
 /// Confirms the deliveries of one destination.
 #[derive(Debug)]
@@ -32,35 +50,125 @@ pub(super) struct Confirmer {
     pub(super) sender: Sender,
 }
 
+/// Why deliveries are not confirmed yet.
+#[derive(Debug, thiserror::Error)]
+enum ConfirmError {
+    #[error(transparent)]
+    Db(#[from] chain::db::Error),
+    #[error(transparent)]
+    Chain(#[from] client::Error),
+    #[error(transparent)]
+    Send(#[from] sender::Error),
+    #[error("confirmation {0} reverted")]
+    Reverted(B256),
+}
+
+impl ConfirmError {
+    /// Whether it may be the fault of one of the deliveries.
+    fn is_refusal(&self) -> bool {
+        match self {
+            Self::Reverted(_) | Self::Send(sender::Error::Refused { .. }) => true,
+            Self::Chain(error) => error.revert().is_some(),
+            Self::Db(_) | Self::Send(_) => false,
+        }
+    }
+}
+
+/// How one origin took its confirmations so far.
+#[derive(Debug)]
+struct Course {
+    /// Most ids of the next one.
+    most: usize,
+    /// Refusals so far: a refused request is never sent again under its key, so each try has another.
+    refusals: u64,
+    /// Deliveries that were refused alone, and since when they are left out.
+    held: HashMap<Key, Instant>,
+    backoff: Backoff,
+    next: Instant,
+}
+
+impl Default for Course {
+    fn default() -> Self {
+        let (held, backoff) = (HashMap::new(), Backoff::new(EVERY, MAX_WAIT));
+        Self { most: MAX_IDS, refusals: 0, held, backoff, next: Instant::now() }
+    }
+}
+
+impl Course {
+    fn confirmed(&mut self) {
+        self.most = self.most.saturating_mul(2).min(MAX_IDS);
+        self.backoff = Backoff::new(EVERY, MAX_WAIT);
+    }
+
+    fn failed(&mut self, messages: &[Key], is_refusal: bool) {
+        self.next = Instant::now() + self.backoff.wait();
+        if !is_refusal {
+            return;
+        }
+        self.refusals += 1;
+        self.most = (messages.len() / 2).max(1);
+        if let [alone] = messages {
+            self.held.insert(*alone, Instant::now());
+        }
+    }
+}
+
 impl Confirmer {
     pub(super) async fn run(self, shutdown: CancellationToken) {
         let mut ticks = tokio::time::interval(EVERY);
+        let mut courses = BTreeMap::new();
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-            if let Err(reason) = self.confirm_all().await {
+            if let Err(error) = self.confirm_all(&mut courses).await {
                 tracing::warn!(
-                    destination = self.destination.name,
-                    reason = reason.reason,
+                    destination = self.destination.name, %error,
                     "deliveries are not confirmed yet"
                 );
             }
         }
     }
 
-    async fn confirm_all(&self) -> Result<(), NotReady> {
-        let unconfirmed = self.store.unconfirmed(self.destination.domain, MAX_IDS).await?;
-        let mut by_origin: BTreeMap<Domain, Vec<Stored>> = BTreeMap::new();
-        for message in unconfirmed {
-            if self.is_confirmable(&message) {
-                by_origin.entry(message.origin).or_default().push(message);
-            } else {
-                self.store.set_confirmed(&[message]).await?;
+    /// Confirms to every origin that waits for it and is not left alone after a failure.
+    async fn confirm_all(
+        &self,
+        courses: &mut BTreeMap<Domain, Course>,
+    ) -> Result<(), ConfirmError> {
+        for origin in self.store.unconfirmed_origins(self.destination.domain).await? {
+            let course = courses.entry(origin).or_default();
+            if course.next > Instant::now() {
+                continue;
+            }
+            course.held.retain(|_, since| since.elapsed() < HELD_FOR);
+            let messages = self.next(origin, course).await?;
+            if messages.is_empty() {
+                continue;
+            }
+            match self.confirm(origin, &messages, course.refusals).await {
+                Ok(()) => {
+                    course.confirmed();
+                    self.store.set_confirmed(&messages).await?;
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        destination = self.destination.name, %origin, %error,
+                        deliveries = messages.len(), "deliveries are not confirmed yet"
+                    );
+                    let keys: Vec<Key> = messages.iter().map(|message| message.key).collect();
+                    course.failed(&keys, error.is_refusal());
+                }
             }
         }
-        for (origin, messages) in by_origin {
-            self.confirm(origin, &messages).await?;
-            self.store.set_confirmed(&messages).await?;
-        }
         Ok(())
+    }
+
+    /// The deliveries of the next confirmation. What cannot be confirmed is noted as done.
+    async fn next(&self, origin: Domain, course: &Course) -> Result<Vec<Stored>, ConfirmError> {
+        let way = (origin, self.destination.domain);
+        let unconfirmed = self.store.unconfirmed(way, course.most + course.held.len()).await?;
+        let (messages, done): (Vec<_>, Vec<_>) =
+            unconfirmed.into_iter().partition(|message| self.is_confirmable(message));
+        self.store.set_confirmed(&done).await?;
+        let told = messages.into_iter().filter(|message| !course.held.contains_key(&message.key));
+        Ok(told.take(course.most).collect())
     }
 
     /// Messages of our router's, except its own control messages.
@@ -71,26 +179,23 @@ impl Confirmer {
         envelope.recipient == router && inner.header.recipient != router
     }
 
-    async fn confirm(&self, origin: Domain, messages: &[Stored]) -> Result<(), NotReady> {
+    async fn confirm(
+        &self,
+        origin: Domain,
+        messages: &[Stored],
+        refusals: u64,
+    ) -> Result<(), ConfirmError> {
         let ids: Vec<B256> =
             messages.iter().filter_map(|message| message.message_id).map(|id| id.0).collect();
-        let finality = Tier::Finalized.byte();
-        let router = self.destination.manifest.contracts.router;
-        let quote = router::quoteConfirmCall {
-            originDomain: origin.0,
-            count: alloy::primitives::U256::from(ids.len()),
-            finality,
+        let key = format!("confirm:{origin}:{}:{refusals}", keccak256(ids.concat()));
+        let mut ticket = match self.sender.find(key.clone()).await? {
+            // Sent before a restart, perhaps for another fee.
+            Some(ticket) => ticket,
+            None => self.sender.submit(self.request(key, origin, ids).await?).await?,
         };
-        let chain = &self.destination.chain;
-        let fee = chain.call(router, &quote, BlockNumberOrTag::Latest).await?;
-        let key = format!("confirm:{origin}:{}", keccak256(ids.concat()));
-        let call = router::confirmCall { originDomain: origin.0, ids, finality };
-        let request = Request::call(key, router, call.abi_encode()).with_value(fee);
-        let sent = self.sender.submit(request).await;
-        let failed = |error: chain::sender::Error| NotReady::normal(error.to_string());
-        let inclusion = sent.map_err(failed)?.included().await.map_err(failed)?;
+        let inclusion = ticket.included().await?;
         if !inclusion.success {
-            return Err(NotReady::normal(format!("confirmation {} reverted", inclusion.hash)));
+            return Err(ConfirmError::Reverted(inclusion.hash));
         }
         metrics::counter!(
             "metalayer_relayer_confirmed_total",
@@ -98,5 +203,59 @@ impl Confirmer {
         )
         .increment(messages.len() as u64);
         Ok(())
+    }
+
+    async fn request(
+        &self,
+        key: String,
+        origin: Domain,
+        ids: Vec<B256>,
+    ) -> Result<Request, ConfirmError> {
+        let (origin, count) = (origin.0, U256::from(ids.len()));
+        let finality = Tier::Finalized.byte();
+        let router = self.destination.manifest.contracts.router;
+        let quote = router::quoteConfirmCall { originDomain: origin, count, finality };
+        let chain = &self.destination.chain;
+        let fee = chain.call(router, &quote, BlockNumberOrTag::Latest).await?;
+        let call = router::confirmCall { originDomain: origin, ids, finality };
+        Ok(Request::call(key, router, call.abi_encode()).with_value(fee))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::ids::MailboxMessageId;
+
+    use super::*;
+
+    fn keys(count: u64) -> Vec<Key> {
+        let key = |number| Key {
+            id: MailboxMessageId(B256::from(U256::from(number))),
+            block: B256::ZERO,
+        };
+        (0..count).map(key).collect()
+    }
+
+    #[test]
+    fn refusals_narrow_down_to_the_one_that_is_refused() {
+        let mut course = Course::default();
+        let all = keys(MAX_IDS as u64);
+        let mut tries = 0;
+        while course.held.is_empty() {
+            course.failed(&all[..course.most], true);
+            tries += 1;
+        }
+        assert_eq!((tries, course.refusals), (9, 9));
+        assert!(course.held.contains_key(&all[0]));
+        course.confirmed();
+        assert_eq!(course.most, 2);
+    }
+
+    #[test]
+    fn an_outage_narrows_nothing() {
+        let mut course = Course::default();
+        course.failed(&keys(1), false);
+        assert_eq!((course.most, course.refusals), (MAX_IDS, 0));
+        assert!(course.held.is_empty() && course.next > Instant::now());
     }
 }

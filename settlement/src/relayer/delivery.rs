@@ -1,6 +1,6 @@
 //! One message on its way, as it is stored.
 
-use alloy::primitives::{B256, Bytes, TxHash};
+use alloy::primitives::{Address, B256, Bytes, TxHash, U256};
 use protocol::ids::{Domain, MailboxMessageId, MessageId};
 
 /// Which dispatch of a message: a reorg can bring the same mailbox id in another block.
@@ -19,7 +19,7 @@ pub(super) enum State {
     /// A `process` transaction is with the sender. Next: [`Self::Delivered`] or [`Self::Pending`].
     Submitted,
     /// The mailbox says it is delivered, in a block that can still go. Next: [`Self::Done`], or
-    /// [`Self::Pending`] when it went.
+    /// [`Self::Submitted`] when it went: the sender sends what it signed again.
     Delivered,
     /// Delivered in a final block. The end.
     Done,
@@ -62,6 +62,29 @@ pub(super) struct Process {
     pub(super) tx: TxHash,
     pub(super) number: u64,
     pub(super) hash: B256,
+}
+
+/// A mined transaction that did not deliver a message, and the message's share of what it cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) tx: TxHash,
+    /// Wei of the destination.
+    pub(super) wei: U256,
+}
+
+/// All transactions that did not deliver a message.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Failures {
+    pub(super) transactions: u32,
+    /// Wei of the destination.
+    pub(super) wei: U256,
+}
+
+/// Who was asked to send the transaction that a message is in, and under which idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Submission {
+    pub(super) signer: Address,
+    pub(super) request: String,
 }
 
 /// A message with all that is known of it.

@@ -35,21 +35,40 @@ pub struct Cost {
 impl Cost {
     /// The cost in wei of the origin's token, rounded up.
     pub fn in_origin_token(&self) -> U256 {
-        let value = U256::from(self.gas)
-            .saturating_mul(U256::from(self.gas_price))
-            .saturating_mul(U256::from(self.exchange_rate));
-        value.div_ceil(U256::from(EXCHANGE_RATE_SCALE))
+        let wei = U256::from(self.gas).saturating_mul(U256::from(self.gas_price));
+        in_origin_token(wei, self.exchange_rate)
     }
+}
+
+/// Wei of the destination's token in wei of the origin's, rounded up.
+pub fn in_origin_token(wei: U256, exchange_rate: u128) -> U256 {
+    wei.saturating_mul(U256::from(exchange_rate)).div_ceil(U256::from(EXCHANGE_RATE_SCALE))
+}
+
+/// What was paid for a message, and what is gone of it. In wei of the origin's token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Funds {
+    /// All payments for the mailbox id on the origin's present branch.
+    pub paid: U256,
+    /// What transactions that did not deliver it have cost.
+    pub spent: U256,
 }
 
 /// A message has not paid enough; more may still come, anyone may pay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("paid {paid} wei, the policy asks for {required}")]
+#[error("paid {} wei{}, the policy asks for {required}", .funds.paid, spent_of(.funds))]
 pub struct Unpaid {
-    /// All payments for the mailbox id on the origin's present branch.
-    pub paid: U256,
-    /// What the policy asks for.
+    /// What there is.
+    pub funds: Funds,
+    /// What the policy asks for, of what is left.
     pub required: U256,
+}
+
+fn spent_of(funds: &Funds) -> String {
+    if funds.spent.is_zero() {
+        return String::new();
+    }
+    format!(" of which {} went into deliveries that failed", funds.spent)
 }
 
 impl GasPolicy {
@@ -58,11 +77,12 @@ impl GasPolicy {
         matches!(self, Self::Fraction { .. })
     }
 
-    /// Compares what was paid with what the policy asks for.
+    /// Compares what is left of the payments with what the policy asks for. Before the cost is known a
+    /// fraction of it asks for anything at all.
     ///
     /// # Errors
     /// [`Unpaid`] when it is not enough.
-    pub fn check(self, paid: U256, cost: Option<Cost>) -> Result<(), Unpaid> {
+    pub fn check(self, funds: Funds, cost: Option<Cost>) -> Result<(), Unpaid> {
         let required = match (self, cost) {
             (Self::None, _) => U256::ZERO,
             (Self::Minimum(minimum), _) => minimum,
@@ -70,10 +90,11 @@ impl GasPolicy {
                 .in_origin_token()
                 .saturating_mul(U256::from(numerator))
                 .div_ceil(U256::from(denominator.max(1))),
-            // Without an estimate nothing can be compared: nothing is enough.
-            (Self::Fraction { .. }, None) => U256::MAX,
+            (Self::Fraction { numerator: 0, .. }, None) => U256::ZERO,
+            (Self::Fraction { .. }, None) => U256::ONE,
         };
-        if paid >= required { Ok(()) } else { Err(Unpaid { paid, required }) }
+        let left = funds.paid.saturating_sub(funds.spent);
+        if left >= required { Ok(()) } else { Err(Unpaid { funds, required }) }
     }
 }
 
@@ -132,16 +153,42 @@ mod tests {
 
     const COST: Cost = Cost { gas: 100_000, gas_price: 10, exchange_rate: 20_000_000_000 };
 
+    fn paid(wei: u64) -> Funds {
+        Funds { paid: U256::from(wei), spent: U256::ZERO }
+    }
+
     #[test]
     fn a_fraction_compares_value_not_gas_units() {
         assert_eq!(COST.in_origin_token(), U256::from(2_000_000));
         let half = GasPolicy::Fraction { numerator: 1, denominator: 2 };
-        assert!(half.check(U256::from(1_000_000), Some(COST)).is_ok());
+        assert!(half.check(paid(1_000_000), Some(COST)).is_ok());
         assert_eq!(
-            half.check(U256::from(999_999), Some(COST)),
-            Err(Unpaid { paid: U256::from(999_999), required: U256::from(1_000_000) })
+            half.check(paid(999_999), Some(COST)),
+            Err(Unpaid { funds: paid(999_999), required: U256::from(1_000_000) })
         );
-        assert!(half.check(U256::MAX - U256::ONE, None).is_err());
+    }
+
+    #[test]
+    fn a_message_that_paid_nothing_is_refused_before_its_cost_is_known() {
+        let half = GasPolicy::Fraction { numerator: 1, denominator: 2 };
+        assert!(half.check(paid(0), None).is_err());
+        assert!(half.check(paid(1), None).is_ok());
+        assert!(GasPolicy::Minimum(U256::from(2)).check(paid(1), None).is_err());
+        assert!(GasPolicy::None.check(paid(0), None).is_ok());
+    }
+
+    #[test]
+    fn what_failed_deliveries_cost_is_gone() {
+        let whole = GasPolicy::Fraction { numerator: 1, denominator: 1 };
+        let funds = Funds { spent: U256::from(1_000_001), ..paid(3_000_000) };
+        let unpaid = whole.check(funds, Some(COST)).unwrap_err();
+        assert_eq!(
+            unpaid.to_string(),
+            "paid 3000000 wei of which 1000001 went into deliveries that failed, \
+             the policy asks for 2000000"
+        );
+        assert!(whole.check(Funds { spent: U256::from(1_000_000), ..funds }, Some(COST)).is_ok());
+        assert!(whole.check(Funds { spent: U256::MAX, ..funds }, None).is_err());
     }
 
     #[test]

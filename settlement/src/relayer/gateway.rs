@@ -14,7 +14,10 @@ use alloy::{
     eips::{BlockId, BlockNumberOrTag},
     primitives::{Address, B256, Bytes},
 };
-use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::post};
+use axum::{
+    Json, Router, extract::State, http::StatusCode, middleware, response::IntoResponse,
+    routing::post,
+};
 use chain::{Sender, sender::Request};
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use parking_lot::Mutex;
@@ -34,8 +37,11 @@ use super::{
     quorum::{Set, Validators},
     verdict::NotReady,
 };
-use crate::checkpoints::location;
-use crate::validator::reads::{ReadAttestation, ReadRequest};
+use crate::{
+    admission::{self, Admission},
+    checkpoints::location,
+    validator::reads::{ReadAttestation, ReadRequest},
+};
 
 /// How long a read waits before the chain it waits for is given a block, and between two of them.
 const HEARTBEAT_AFTER: Duration = Duration::from_secs(10);
@@ -55,7 +61,11 @@ pub(super) struct Gateway {
 }
 
 pub(super) fn routes(gateway: Gateway) -> Router {
-    Router::new().route("/gateway", post(look_up)).with_state(Arc::new(gateway))
+    let admission = Arc::<Admission>::default();
+    Router::new()
+        .route("/gateway", post(look_up))
+        .route_layer(middleware::from_fn_with_state(admission, admission::admit))
+        .with_state(Arc::new(gateway))
 }
 
 async fn look_up(

@@ -7,7 +7,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap, VecDeque},
+    collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -19,13 +19,13 @@ use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    delivery::{Key, Process, State, Stored},
+    delivery::{Failure, Key, Process, State, Stored, Submission},
     metrics::Metrics,
     origin::{News, now_millis},
     prepare::Preparer,
     retry,
     store::Store,
-    submit::{Prepared, Sent, Submitter},
+    submit::{Prepared, Sent, Submitter, batch_gas},
     verdict::{NotReady, Verdict},
     watch::{Look, Watch, Watched},
 };
@@ -41,6 +41,8 @@ const CONFIRM_EVERY: Duration = Duration::from_secs(1);
 const ORPHANED_WITHIN: Duration = Duration::from_secs(600);
 /// Most messages that are looked for so.
 const MAX_ORPHANS: usize = 256;
+/// After so many transactions that were paid for and did not deliver it, a message is tried rarely.
+const MAX_FAILURES: u32 = 3;
 
 /// Why a destination is not served any more.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +85,8 @@ pub(super) struct Lane {
     final_block: Option<(u64, B256)>,
     /// Messages whose origin block went, and since when: what was submitted may still be delivered.
     orphans: HashMap<Key, Instant>,
+    /// Messages of which a transaction may have been mined: the mailbox is asked for them first.
+    unsure: HashSet<Key>,
 }
 
 impl Lane {
@@ -117,20 +121,59 @@ impl Lane {
             watching: JoinSet::new(),
             final_block: None,
             orphans: HashMap::new(),
+            unsure: HashSet::new(),
             store,
         };
         let since = now_millis().saturating_sub(ORPHANED_WITHIN.as_millis() as u64);
         for orphan in lane.store.orphans(destination, since, MAX_ORPHANS).await? {
             lane.orphans.insert(orphan.key, Instant::now());
         }
-        for mut message in lane.store.unfinished(destination).await? {
-            if message.state == State::Submitted {
-                // The sender takes up what was sent; whether it was delivered is asked first.
-                message.state = State::Pending;
+        let mut submitted = Vec::new();
+        for message in lane.store.unfinished(destination).await? {
+            match message.state {
+                State::Submitted => submitted.push(message.key),
+                State::Pending => {
+                    lane.unsure.insert(message.key);
+                }
+                _ => {}
             }
             lane.accept(message);
         }
+        lane.resume(submitted).await?;
         Ok(lane)
+    }
+
+    /// Takes up what was handed to senders before, each request once: another transaction for a message
+    /// would be paid for too.
+    async fn resume(&mut self, submitted: Vec<Key>) -> Result<(), LaneError> {
+        let mut requests: BTreeMap<(usize, String), Vec<Key>> = BTreeMap::new();
+        for key in submitted {
+            let submission = self.store.submission(key).await?;
+            let known = submission.and_then(|Submission { signer, request }| {
+                let is_of = |(sender, _): &(Sender, usize)| sender.address() == signer;
+                Some((self.senders.iter().position(is_of)?, request))
+            });
+            match known {
+                Some(request) => requests.entry(request).or_default().push(key),
+                // Somebody else delivered it, or the key is not ours any more.
+                None => self.try_anew(key),
+            }
+        }
+        for ((position, request), keys) in requests {
+            let Some((sender, busy)) = self.senders.get_mut(position) else { continue };
+            *busy += 1;
+            let (sender, submitter) = (sender.clone(), self.submitter.clone());
+            self.sending
+                .spawn(async move { (position, submitter.resume(&sender, &request, keys).await) });
+        }
+        Ok(())
+    }
+
+    fn try_anew(&mut self, key: Key) {
+        let Some(message) = self.messages.get_mut(&key) else { return };
+        message.state = State::Pending;
+        self.unsure.insert(key);
+        self.due.push(Reverse((message.next_at, key)));
     }
 
     /// Serves until `shutdown`.
@@ -177,6 +220,7 @@ impl Lane {
         if self.messages.remove(&key).is_some() && self.orphans.len() < MAX_ORPHANS {
             self.orphans.insert(key, Instant::now());
         }
+        self.unsure.remove(&key);
         self.ready.retain(|prepared| prepared.message.key != key);
     }
 
@@ -198,7 +242,8 @@ impl Lane {
             let Some(Reverse((_, key))) = self.due.pop() else { return };
             let Some(message) = self.messages.get(&key) else { continue };
             let (preparer, message) = (Arc::clone(&self.preparer), message.clone());
-            self.preparing.spawn(async move { (key, preparer.prepare(&message).await) });
+            let ask_first = self.unsure.remove(&key);
+            self.preparing.spawn(async move { (key, preparer.prepare(&message, ask_first).await) });
         }
     }
 
@@ -235,8 +280,11 @@ impl Lane {
 
     /// Writes these messages as they are now, in one transaction.
     async fn write(&self, keys: &[Key]) -> Result<(), LaneError> {
-        let messages: Vec<&Stored> = keys.iter().filter_map(|key| self.messages.get(key)).collect();
-        Ok(self.store.update(&messages).await?)
+        Ok(self.store.update(&self.known(keys)).await?)
+    }
+
+    fn known(&self, keys: &[Key]) -> Vec<&Stored> {
+        keys.iter().filter_map(|key| self.messages.get(key)).collect()
     }
 
     /// Tries again later. Waits that pass by themselves are not written down each time: a restart loses
@@ -265,32 +313,43 @@ impl Lane {
             let sender = sender.clone();
             let batch = self.next_batch();
             let keys: Vec<Key> = batch.iter().map(|prepared| prepared.message.key).collect();
+            let Some(request) = self.submitter.request(&batch) else {
+                for key in keys {
+                    self.wait(key, NotReady::slow("there is no contract for batches"));
+                }
+                continue;
+            };
             for key in &keys {
                 if let Some(message) = self.messages.get_mut(key) {
                     message.state = State::Submitted;
                     message.reason = String::from("submitted");
                 }
             }
-            self.write(&keys).await?;
+            let submission = Submission { signer: sender.address(), request: request.key.clone() };
+            self.store.submit(&self.known(&keys), &submission).await?;
             crash_point!("relayer.submit.before");
             self.senders[position].1 += 1;
             self.metrics.batch(batch.len());
             let submitter = self.submitter.clone();
-            self.sending.spawn(async move { (position, submitter.send(&sender, &batch).await) });
+            self.sending
+                .spawn(async move { (position, submitter.send(&sender, request, keys).await) });
         }
         Ok(())
     }
 
-    /// The next messages for one transaction; one that failed in a batch before goes alone.
+    /// The next messages for one transaction, as many as it has gas for; one that failed in a batch before
+    /// goes alone.
     fn next_batch(&mut self) -> Vec<Prepared> {
         let most = if self.submitter.multicall.is_some() { self.options.max_batch } else { 1 };
+        let ceiling = self.preparer.known_ceiling();
         let mut batch: Vec<Prepared> = Vec::new();
         while batch.len() < most.max(1) {
-            match self.ready.front() {
-                Some(next) if next.message.alone && !batch.is_empty() => break,
-                Some(_) => batch.extend(self.ready.pop_front()),
-                None => break,
+            let Some(next) = self.ready.front() else { break };
+            let fits = !next.message.alone && batch_gas(batch.iter().chain([next])) <= ceiling;
+            if !batch.is_empty() && !fits {
+                break;
             }
+            batch.extend(self.ready.pop_front());
             if batch.last().is_some_and(|last| last.message.alone) {
                 break;
             }
@@ -311,12 +370,15 @@ impl Lane {
                     self.delivered(key, process);
                     changed.push(key);
                 }
-                Sent::Failed(reason) => {
-                    self.metrics.failed();
-                    if let Some(message) = self.messages.get_mut(&key) {
-                        message.alone |= was_batch;
+                Sent::Failed(failure) => {
+                    self.failed(key, failure, was_batch).await?;
+                    changed.push(key);
+                }
+                Sent::Unsent(reason) => {
+                    if self.messages.contains_key(&key) {
+                        self.unsure.insert(key);
                     }
-                    self.wait(key, NotReady::normal(reason));
+                    self.wait(key, reason);
                     changed.push(key);
                 }
             }
@@ -324,6 +386,28 @@ impl Lane {
         crash_point!("relayer.delivered.before");
         self.write(&changed).await?;
         crash_point!("relayer.delivered.after");
+        Ok(())
+    }
+
+    /// A transaction was paid for and did not deliver the message: again alone, and in the end rarely.
+    async fn failed(
+        &mut self,
+        key: Key,
+        failure: Failure,
+        was_batch: bool,
+    ) -> Result<(), LaneError> {
+        self.metrics.failed();
+        let count = self.store.keep_failure(key.id, failure).await?.transactions;
+        let Some(message) = self.messages.get_mut(&key) else { return Ok(()) };
+        message.alone |= was_batch;
+        self.unsure.insert(key);
+        let reason =
+            format!("{count} transactions did not deliver it, the last was {}", failure.tx);
+        let reason = match count < MAX_FAILURES {
+            true => NotReady::normal(reason),
+            false => NotReady::rarely(reason),
+        };
+        self.wait(key, reason);
         Ok(())
     }
 
@@ -369,16 +453,13 @@ impl Lane {
         let Look { watched, undone, head } = look;
         self.final_block = head;
         let mut changed: Vec<Key> = watched.iter().map(|(key, _)| *key).collect();
-        for mut message in undone {
-            let key = message.key;
-            tracing::error!(mailbox_id = %key.id, "its delivery was final and is gone");
-            self.metrics.undone();
-            message.process = None;
-            self.messages.insert(key, message);
-            self.wait(key, NotReady::soon("its delivery was final and was reorganized away"));
-            changed.push(key);
+        let (mut done, mut gone) = (Vec::new(), Vec::new());
+        for message in undone {
+            tracing::error!(mailbox_id = %message.key.id, "its delivery was final and is gone");
+            changed.push(message.key);
+            gone.push(message.key);
+            self.messages.insert(message.key, message);
         }
-        let mut done = Vec::new();
         for (key, became) in watched {
             if let Watched::Orphan(process) = became {
                 self.orphan_delivered(key, process).await?;
@@ -394,17 +475,23 @@ impl Lane {
                 Watched::Moved(process) => message.process = Some(process),
                 Watched::Gone => {
                     tracing::warn!(mailbox_id = %key.id, "its delivery was reorganized away");
-                    self.metrics.undone();
-                    message.process = None;
-                    self.wait(key, NotReady::soon("its delivery was reorganized away"));
+                    gone.push(key);
                 }
             }
+        }
+        for key in &gone {
+            let Some(message) = self.messages.get_mut(key) else { continue };
+            self.metrics.undone();
+            message.process = None;
+            message.state = State::Submitted;
+            message.reason = String::from("its delivery was reorganized away");
         }
         self.write(&changed).await?;
         for key in done {
             self.messages.remove(&key);
         }
-        Ok(())
+        // Its sender sends a transaction again that left its block.
+        self.resume(gone).await
     }
 }
 

@@ -9,7 +9,13 @@
 //! | 6 | NULL | nothing |
 //! | 7 | CCIP_READ | whatever the module's server answers (EIP-3668) |
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use alloy::{
     eips::BlockNumberOrTag,
@@ -43,6 +49,38 @@ const MAX_DEPTH: usize = 13;
 const MAX_VALIDATORS: usize = 50;
 /// How many modules an aggregation may have.
 const MAX_MODULES: usize = 50;
+/// How many modules may be asked for one message in all, as in Hyperlane's relayer: nested aggregations
+/// would otherwise multiply.
+const MAX_ASKED: usize = 100;
+/// How many leaves of a message are looked at. Its dispatch is the first of them.
+const MAX_LEAVES: usize = 8;
+/// Most module types that are remembered.
+const MAX_TYPES: usize = 4_096;
+
+/// The metadata of one message while it is being built.
+#[derive(Debug)]
+struct Build<'a> {
+    message: &'a Stored,
+    /// Modules that were asked.
+    asked: AtomicUsize,
+}
+
+impl<'a> Build<'a> {
+    const fn of(message: &'a Stored) -> Self {
+        Self { message, asked: AtomicUsize::new(0) }
+    }
+
+    /// Counts a module that is `depth` deep.
+    fn ask(&self, depth: usize) -> Result<(), NotReady> {
+        if depth > MAX_DEPTH {
+            return Err(NotReady::slow(format!("modules nested deeper than {MAX_DEPTH}")));
+        }
+        if self.asked.fetch_add(1, Ordering::Relaxed) >= MAX_ASKED {
+            return Err(NotReady::slow(format!("more than {MAX_ASKED} modules")));
+        }
+        Ok(())
+    }
+}
 
 /// Builds metadata for one destination.
 #[derive(Debug)]
@@ -75,22 +113,21 @@ impl Builder {
 
     /// Metadata that `ism` accepts for the message.
     pub(super) async fn build(&self, ism: Address, message: &Stored) -> Result<Vec<u8>, NotReady> {
-        self.build_at(ism, message, 0).await
+        self.build_at(ism, &Build::of(message), 0).await
     }
 
     fn build_at<'a>(
         &'a self,
         ism: Address,
-        message: &'a Stored,
+        build: &'a Build<'a>,
         depth: usize,
     ) -> BoxFuture<'a, Result<Vec<u8>, NotReady>> {
         async move {
-            if depth > MAX_DEPTH {
-                return Err(NotReady::slow(format!("modules nested deeper than {MAX_DEPTH}")));
-            }
+            build.ask(depth)?;
+            let message = build.message;
             match self.module_type(ism).await? {
-                1 => self.build_at(self.route(ism, message).await?, message, depth + 1).await,
-                2 => self.aggregation(ism, message, depth).await,
+                1 => self.build_at(self.route(ism, message).await?, build, depth + 1).await,
+                2 => self.aggregation(ism, build, depth).await,
                 4 => self.merkle_root(ism, message).await,
                 5 => self.message_id(ism, message).await,
                 6 => Ok(Vec::new()),
@@ -107,7 +144,11 @@ impl Builder {
         }
         let call = InterchainSecurityModule::moduleTypeCall {};
         let module_type = self.chain.call(ism, &call, BlockNumberOrTag::Latest).await?;
-        self.types.lock().insert(ism, module_type);
+        let mut types = self.types.lock();
+        if types.len() >= MAX_TYPES {
+            types.clear();
+        }
+        types.insert(ism, module_type);
         Ok(module_type)
     }
 
@@ -150,7 +191,8 @@ impl Builder {
     /// The leaves of the message. Anyone may insert the latest message again, so there may be several.
     async fn leaves(&self, message: &Stored) -> Result<Vec<Leaf>, NotReady> {
         let store = self.validators_of(message)?.store();
-        let leaves = store.leaves_of(message.origin, message.key.id).await?;
+        let mut leaves = store.leaves_of(message.origin, message.key.id).await?;
+        leaves.truncate(MAX_LEAVES);
         if leaves.is_empty() {
             return Err(NotReady::soon("not in the origin's tree"));
         }
@@ -225,9 +267,10 @@ impl Builder {
     async fn aggregation(
         &self,
         ism: Address,
-        message: &Stored,
+        build: &Build<'_>,
         depth: usize,
     ) -> Result<Vec<u8>, NotReady> {
+        let message = build.message;
         let call = AggregationIsm::modulesAndThresholdCall { _message: message.envelope.clone() };
         let answer = self.chain.call(ism, &call, BlockNumberOrTag::Latest).await?;
         let (modules, threshold) = (answer.modules, usize::from(answer.threshold));
@@ -243,7 +286,7 @@ impl Builder {
             .iter()
             .enumerate()
             .map(|(position, module)| async move {
-                let built = self.build_at(*module, message, depth + 1).await;
+                let built = self.build_at(*module, build, depth + 1).await;
                 match built {
                     Ok(metadata) if has_choice => {
                         let accepted = self.accepts(*module, &metadata, message).await;
@@ -299,5 +342,46 @@ impl Builder {
                 Err(NotReady::normal(format!("module {module} does not verify the message")))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy::primitives::{B256, Bytes};
+
+    use super::*;
+    use crate::relayer::delivery::{Key, State};
+
+    fn message() -> Stored {
+        Stored {
+            key: Key { id: MailboxMessageId(B256::ZERO), block: B256::ZERO },
+            block_number: 0,
+            tx: B256::ZERO,
+            origin: Domain(1),
+            destination: Domain(2),
+            nonce: 0,
+            message_id: None,
+            envelope: Bytes::new(),
+            seen_at: 0,
+            state: State::Pending,
+            attempts: 0,
+            next_at: 0,
+            reason: String::new(),
+            alone: false,
+            process: None,
+            delivered_at: None,
+            confirmed: false,
+        }
+    }
+
+    #[test]
+    fn modules_are_bounded_in_depth_and_in_number() {
+        let message = message();
+        let build = Build::of(&message);
+        assert!(build.ask(MAX_DEPTH).is_ok());
+        assert!(build.ask(MAX_DEPTH + 1).is_err());
+        let asked = (0..1_000).filter(|_| build.ask(1).is_ok()).count();
+        assert_eq!(asked + 1, MAX_ASKED);
+        assert!(Build::of(&message).ask(0).is_ok());
     }
 }

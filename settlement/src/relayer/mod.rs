@@ -50,8 +50,8 @@ use self::{
     lane::{Lane, LaneError, LaneOptions},
     metadata::Builder,
     metrics::Metrics,
-    origin::{Indexer, News, Origin, OriginError},
-    prepare::Preparer,
+    origin::{News, Origin, Reading},
+    prepare::{Destination, Preparer},
     quorum::Validators,
     store::Store,
     submit::Submitter,
@@ -85,9 +85,6 @@ pub enum RelayerError {
     /// The database cannot be used.
     #[error(transparent)]
     Db(#[from] chain::db::Error),
-    /// An origin cannot be read.
-    #[error(transparent)]
-    Origin(#[from] OriginError),
     /// A destination cannot be served.
     #[error(transparent)]
     Lane(#[from] LaneError),
@@ -133,7 +130,7 @@ async fn start(config: RelayerConfig) -> Result<Handle, RelayerError> {
         lanes.insert(origin.domain, news);
         payers.insert(origin.domain, payer);
     }
-    system.index(lanes, tasks).await?;
+    system.index(&lanes, &agent);
     let gateway = Gateway {
         origins: origins.clone(),
         validators: validators.clone(),
@@ -239,8 +236,21 @@ impl System<'_> {
             .get(&manifest.chain_id)
             .and_then(|options| options.gas_policy)
             .unwrap_or(config.gas_policy);
-        let place = (chain.clone(), mailbox, manifest.start_block);
-        let preparer = Preparer::new(place, first.address(), builder, policy);
+        let max_gas = config
+            .chains
+            .get(&manifest.chain_id)
+            .and_then(|options| options.max_gas_per_transaction)
+            .unwrap_or(config::MAX_GAS_PER_TRANSACTION);
+        let to = Destination {
+            chain: chain.clone(),
+            domain: destination.domain,
+            mailbox,
+            router: manifest.contracts.router,
+            store: self.store.clone(),
+            from: first.address(),
+            max_gas,
+        };
+        let preparer = Preparer::new(to, builder, policy);
         let multicall = manifest.contracts.multicall;
         let submitter = Submitter { chain: chain.clone(), mailbox, multicall };
         let names =
@@ -258,22 +268,18 @@ impl System<'_> {
     }
 
     /// Starts to read every origin.
-    async fn index(
-        self,
-        lanes: HashMap<Domain, mpsc::UnboundedSender<News>>,
-        tasks: &Tasks,
-    ) -> Result<(), RelayerError> {
+    fn index(self, lanes: &HashMap<Domain, mpsc::UnboundedSender<News>>, agent: &Agent) {
         for origin in self.origins.values() {
-            let indexer = Indexer::start(
-                Arc::clone(origin),
-                self.db.clone(),
-                self.store.clone(),
-                lanes.clone(),
-                self.config.interval,
-            )
-            .await?;
-            tasks.spawn(format!("read {}", origin.name), indexer.run(tasks.shutdown()));
+            let reading = Reading {
+                origin: Arc::clone(origin),
+                db: self.db.clone(),
+                store: self.store.clone(),
+                lanes: lanes.clone(),
+                poll: self.config.interval,
+            };
+            let name = format!("read {}", origin.name);
+            let health = agent.health.component(name.clone());
+            agent.tasks.spawn(name, reading.run(health, agent.tasks.shutdown()));
         }
-        Ok(())
     }
 }

@@ -1,14 +1,20 @@
-//! Reading one origin: dispatched messages, leaves of its tree, payments, and what reorgs take back.
+//! Reading one chain: dispatched messages, leaves of its tree, payments, what its mailbox processed, and
+//! what reorgs take back. One that cannot be read stops none of the others.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use alloy::{
+    eips::BlockId,
     primitives::{Address, B256},
     rpc::types::Log,
     sol_types::SolEvent as _,
 };
 use chain::{
-    ChainClient, Follower,
+    ChainClient, Db, Follower, client,
     db::{self, Tx},
     follower::{self, Batch, BlockRef, Event, FollowerConfig},
     manifest::ChainManifest,
@@ -19,15 +25,18 @@ use protocol::{
     merkle::{IncrementalTree, TreeFull},
     message::{Envelope, Message},
 };
-use service::{clock::Clock, crash_point};
+use service::{clock::Clock, crash_point, health::Component, retry::Backoff};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    delivery::{Key, State, Stored},
+    delivery::{Key, Process, State, Stored},
     store::{self, Leaf, Payment, Store},
 };
 use crate::trunk::{Trunk, TrunkError};
+
+/// When a chain that could not be read is read again, at first and at most.
+const RETRY_AFTER: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(600));
 
 /// Why an origin is not read any more.
 #[derive(Debug, thiserror::Error)]
@@ -35,10 +44,13 @@ pub enum OriginError {
     /// The follower stopped.
     #[error(transparent)]
     Follow(#[from] follower::Error),
+    /// The chain could not be asked.
+    #[error(transparent)]
+    Chain(#[from] client::Error),
     /// The database refused.
     #[error(transparent)]
     Db(#[from] db::Error),
-    /// A leaf is missing in front of another: the start block lies after the first leaf.
+    /// A leaf is missing in front of another: a node hid it, or the start block lies after the first leaf.
     #[error("leaf {given} of domain {origin} follows {expected} leaves: is the start block right?")]
     Gap {
         /// The origin.
@@ -51,6 +63,16 @@ pub enum OriginError {
     /// The tree holds 2^32 - 1 leaves.
     #[error(transparent)]
     TreeFull(#[from] TreeFull),
+}
+
+impl OriginError {
+    /// Whether the database failed. One that gave up a transaction for another one has not.
+    fn is_databases(&self) -> bool {
+        match self {
+            Self::Db(error) | Self::Follow(follower::Error::Db(error)) => !error.is_conflict(),
+            Self::Follow(_) | Self::Chain(_) | Self::Gap { .. } | Self::TreeFull(_) => false,
+        }
+    }
 }
 
 impl From<TrunkError> for OriginError {
@@ -99,12 +121,114 @@ impl Origin {
             "metalayer_relayer_delivered_orphans_total", "origin" => self.name.clone()
         )
         .increment(0);
+        self.failures().increment(0);
+    }
+
+    /// Counts how often reading it failed.
+    fn failures(&self) -> metrics::Counter {
+        metrics::counter!(
+            "metalayer_relayer_origin_failures_total", "origin" => self.name.clone()
+        )
+    }
+
+    /// The cursor's name.
+    fn cursor(&self) -> String {
+        format!("relayer:{}", self.domain)
+    }
+}
+
+/// What reading a chain needs, as often as it is begun.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) origin: Arc<Origin>,
+    pub(super) db: Db,
+    pub(super) store: Store,
+    pub(super) lanes: HashMap<Domain, mpsc::UnboundedSender<News>>,
+    /// How often it is asked for a new block.
+    pub(super) poll: Duration,
+}
+
+impl Reading {
+    /// Reads until `shutdown`, again and again: a failure is told in health and concerns this chain only.
+    ///
+    /// # Errors
+    /// When the database fails, which concerns all of them.
+    pub(super) async fn run(
+        self,
+        health: Component,
+        shutdown: CancellationToken,
+    ) -> Result<(), OriginError> {
+        let fresh = || Backoff::new(RETRY_AFTER.0, RETRY_AFTER.1);
+        let mut backoff = fresh();
+        // One that failed is well again with its first batch.
+        let mut is_well = true;
+        loop {
+            let since = Instant::now();
+            let Err(error) = self.read(&health, &shutdown, is_well).await else { return Ok(()) };
+            if error.is_databases() {
+                return Err(error);
+            }
+            is_well = false;
+            self.origin.failures().increment(1);
+            health.failing(error.to_string());
+            tracing::error!(origin = self.origin.name, %error, "cannot be read, will try again");
+            if let OriginError::Gap { .. } = error
+                && let Err(error) = self.rewind().await
+            {
+                tracing::error!(origin = self.origin.name, %error, "cannot be read from further back");
+            }
+            if since.elapsed() > RETRY_AFTER.1 {
+                backoff = fresh();
+            }
+            if !backoff.pause(&shutdown).await {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads on from where the last try stopped.
+    async fn read(
+        &self,
+        health: &Component,
+        shutdown: &CancellationToken,
+        mut is_well: bool,
+    ) -> Result<(), OriginError> {
+        let mut indexer = Indexer::start(self).await?;
+        if is_well {
+            health.ok();
+        }
+        while let Some(batch) = shutdown.run_until_cancelled(indexer.follower.next()).await {
+            indexer.apply(batch?).await?;
+            if !is_well {
+                health.ok();
+                is_well = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins again at the block of the last leaf: what a node hid since then is read in the second try.
+    async fn rewind(&self) -> Result<(), OriginError> {
+        let origin = &self.origin;
+        let below = match self.store.last_leaf_block(origin.domain).await? {
+            Some(hash) => {
+                let block = origin.chain.block(BlockId::hash(hash)).await?;
+                let Some(block) = block else { return Ok(()) };
+                let below = block.number.checked_sub(1);
+                below.map(|number| BlockRef { number, hash: block.parent_hash })
+            }
+            None => None,
+        };
+        let mut tx = self.store.begin().await?;
+        let chain_id = origin.chain.chain_id();
+        Follower::rewind(&mut tx, &origin.cursor(), chain_id, below).await?;
+        Ok(tx.commit().await?)
     }
 }
 
 /// Follows one origin and writes down what it finds.
 #[derive(Debug)]
-pub(super) struct Indexer {
+struct Indexer {
     origin: Arc<Origin>,
     follower: Follower,
     store: Store,
@@ -114,39 +238,28 @@ pub(super) struct Indexer {
 }
 
 impl Indexer {
-    pub(super) async fn start(
-        origin: Arc<Origin>,
-        db: chain::Db,
-        store: Store,
-        lanes: HashMap<Domain, mpsc::UnboundedSender<News>>,
-        poll: std::time::Duration,
-    ) -> Result<Self, OriginError> {
+    async fn start(reading: &Reading) -> Result<Self, OriginError> {
+        let (origin, store) = (Arc::clone(&reading.origin), reading.store.clone());
         let contracts = &origin.manifest.contracts;
-        let name = format!("relayer:{}", origin.domain);
         let config = FollowerConfig {
             addresses: vec![contracts.mailbox, contracts.merkle_tree_hook, contracts.igp],
             events: vec![
                 Mailbox::Dispatch::SIGNATURE_HASH,
+                Mailbox::ProcessId::SIGNATURE_HASH,
                 MerkleTreeHook::InsertedIntoTree::SIGNATURE_HASH,
                 InterchainGasPaymaster::GasPayment::SIGNATURE_HASH,
             ],
-            poll,
+            poll: reading.poll,
             ws: origin.manifest.ws.clone(),
-            ..FollowerConfig::new(name, origin.manifest.start_block)
+            ..FollowerConfig::new(origin.cursor(), origin.manifest.start_block)
         };
+        let db = reading.db.clone();
         let follower = Follower::start(db, origin.chain.clone(), config).await?;
         let trunk = store.trunk(origin.domain).await?;
         let mut tx = store.begin().await?;
         let tree = trunk.restore(&mut tx).await?;
         tx.commit().await?;
-        Ok(Self { origin, follower, store, trunk, tree, lanes })
-    }
-
-    pub(super) async fn run(mut self, shutdown: CancellationToken) -> Result<(), OriginError> {
-        while let Some(batch) = shutdown.run_until_cancelled(self.follower.next()).await {
-            self.apply(batch?).await?;
-        }
-        Ok(())
+        Ok(Self { origin, follower, store, trunk, tree, lanes: reading.lanes.clone() })
     }
 
     /// Writes a batch and the follower's cursor in one transaction, then tells the lanes.
@@ -191,10 +304,17 @@ impl Indexer {
         };
         if of(contracts.mailbox, Mailbox::Dispatch::SIGNATURE_HASH) {
             let Ok(dispatch) = Mailbox::Dispatch::decode_log(&log.inner) else { return Ok(()) };
-            if let Some(message) = self.message(block, log, dispatch.data.message) {
-                store::add_message(tx, &message).await?;
+            if let Some(message) = self.message(block, log, dispatch.data.message)
+                && store::add_message(tx, &message).await?
+            {
                 news.push((message.destination, News::Added(Box::new(message))));
             }
+        } else if of(contracts.mailbox, Mailbox::ProcessId::SIGNATURE_HASH) {
+            let Ok(processed) = Mailbox::ProcessId::decode_log(&log.inner) else { return Ok(()) };
+            let tx_hash = log.transaction_hash.unwrap_or_default();
+            let process = Process { tx: tx_hash, number: block.number, hash: block.hash };
+            let id = MailboxMessageId(processed.messageId);
+            store::add_process(tx, self.origin.domain, id, process).await?;
         } else if of(contracts.merkle_tree_hook, MerkleTreeHook::InsertedIntoTree::SIGNATURE_HASH) {
             let Ok(leaf) = MerkleTreeHook::InsertedIntoTree::decode_log(&log.inner) else {
                 return Ok(());
@@ -215,7 +335,8 @@ impl Indexer {
         Ok(())
     }
 
-    /// The message of a dispatch, when it goes where this relayer delivers.
+    /// The message of a dispatch. One that goes where this relayer does not deliver is kept too: once its
+    /// destination is configured, the lane there takes it up.
     fn message(
         &self,
         block: BlockRef,
@@ -223,7 +344,10 @@ impl Indexer {
         bytes: alloy::primitives::Bytes,
     ) -> Option<Stored> {
         let envelope = Envelope::parse(&bytes).ok()?;
-        self.lanes.get(&envelope.destination)?;
+        let reason = match self.lanes.contains_key(&envelope.destination) {
+            true => String::from("dispatched"),
+            false => format!("destination {} is not configured", envelope.destination),
+        };
         let message_id = Message::parse(envelope.body).ok().map(|message| message.id());
         Some(Stored {
             key: Key { id: envelope.id(), block: block.hash },
@@ -237,7 +361,7 @@ impl Indexer {
             state: State::Pending,
             attempts: 0,
             next_at: 0,
-            reason: String::from("dispatched"),
+            reason,
             alone: false,
             process: None,
             delivered_at: None,
@@ -254,6 +378,11 @@ impl Indexer {
         id: B256,
     ) -> Result<(), OriginError> {
         let (origin, expected) = (self.origin.domain, self.tree.count());
+        let is_read_again = u64::from(index) < expected
+            && store::is_leaf(tx, origin, (index, MailboxMessageId(id))).await?;
+        if is_read_again {
+            return Ok(());
+        }
         if u64::from(index) != expected {
             return Err(OriginError::Gap { origin, expected, given: index });
         }

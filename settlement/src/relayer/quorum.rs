@@ -4,7 +4,7 @@
 //! absent, and as soon as enough of the others agree nobody waits for it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -22,7 +22,7 @@ use super::{
     store::{Leaf, Store},
 };
 use crate::{
-    checkpoints::{FetchPolicy, Location, Reader, SignedCheckpoint},
+    checkpoints::{FetchPolicy, Location, ReadError, Reader, SignedCheckpoint},
     trunk::Prover,
 };
 
@@ -30,6 +30,11 @@ use crate::{
 const LOCATION_TTL: Duration = Duration::from_secs(30);
 /// How long a validator without a usable location is left alone.
 const NOWHERE_TTL: Duration = Duration::from_secs(2);
+/// How long a validator whose storage kept us waiting is left alone.
+const REST: Duration = Duration::from_secs(5);
+/// Most validators whose folders are remembered: anyone's module may name any.
+const MAX_READERS: usize = 1_024;
+
 /// Enough signatures over one checkpoint, in the order of the set.
 #[derive(Debug, Clone)]
 pub(super) struct Quorum {
@@ -51,8 +56,29 @@ pub(super) enum Answer {
     Absent(String),
 }
 
-/// Since when a validator's folder, or the lack of one, is known.
-type Known = (Instant, Result<Reader, String>);
+/// A validator's folder, or the lack of one.
+#[derive(Debug, Clone)]
+struct Known {
+    since: Instant,
+    reader: Result<Reader, String>,
+    /// When its storage did not answer in time.
+    late: Option<Instant>,
+}
+
+impl Known {
+    fn is_fresh(&self) -> bool {
+        self.since.elapsed() < if self.reader.is_ok() { LOCATION_TTL } else { NOWHERE_TTL }
+    }
+
+    fn reader(&self) -> Result<Reader, String> {
+        match self.late {
+            Some(since) if since.elapsed() < REST => {
+                Err(String::from("its storage did not answer in time"))
+            }
+            _ => self.reader.clone(),
+        }
+    }
+}
 
 /// Reads the folders of one origin's validators.
 #[derive(Debug)]
@@ -63,6 +89,9 @@ pub(super) struct Validators {
     policy: FetchPolicy,
     suspicion: Duration,
     http: reqwest::Client,
+    /// The validators of the manifest. Only their files are judged: whom a stranger's module names is not
+    /// our concern.
+    ours: HashSet<Address>,
     readers: Mutex<HashMap<Address, Known>>,
     suspects: Mutex<HashMap<(Address, u32, alloy::primitives::B256), Instant>>,
 }
@@ -75,7 +104,14 @@ impl Validators {
         http: reqwest::Client,
     ) -> Self {
         let (readers, suspects) = (Mutex::default(), Mutex::default());
-        Self { origin, store, prover, policy, suspicion, http, readers, suspects }
+        let sets = origin.manifest.validators.values();
+        let ours = sets.flat_map(|set| set.validators.iter().copied()).collect();
+        let all = Self { origin, store, prover, policy, suspicion, http, ours, readers, suspects };
+        for validator in &all.ours {
+            // There before the first contradiction: a rule sees only what rises.
+            all.contradictions(&validator.to_string(), "fraud").increment(0);
+        }
+        all
     }
 
     /// Proves leaves of the origin's tree.
@@ -133,7 +169,7 @@ impl Validators {
         let served =
             readers.into_iter().filter_map(|(validator, reader)| match reader.ok()?.location() {
                 Location::Http(url) => Some((validator, url.clone())),
-                Location::File(_) => None,
+                Location::File(_) | Location::Bucket(_) => None,
             });
         served.collect()
     }
@@ -170,7 +206,12 @@ impl Validators {
         let signed = match reader.checkpoint(leaf.index).await {
             Ok(Some(signed)) => signed,
             Ok(None) => return Answer::Absent(format!("index {} not signed yet", leaf.index)),
-            Err(error) => return Answer::Absent(error.to_string()),
+            Err(error) => {
+                if matches!(&error, ReadError::Http { source, .. } if source.is_timeout()) {
+                    self.rest(validator);
+                }
+                return Answer::Absent(error.to_string());
+            }
         };
         match signed.signer() {
             Ok(signer) if signer == validator => {}
@@ -191,6 +232,13 @@ impl Validators {
         Answer::Absent(self.judge(validator, &signed, expected).await)
     }
 
+    /// Leaves a validator alone whose storage did not answer in time: every look would wait for it again.
+    fn rest(&self, validator: Address) {
+        if let Some(known) = self.readers.lock().get_mut(&validator) {
+            known.late = Some(Instant::now());
+        }
+    }
+
     /// A validator signed something else than the origin shows. Either its branch was seen orphaned, or
     /// nobody ever saw it: then it is kept as evidence of fraud.
     async fn judge(
@@ -207,6 +255,11 @@ impl Validators {
         }
         if index != expected.index {
             return format!("the file of index {} holds index {index}", expected.index);
+        }
+        if !self.ours.contains(&validator) {
+            tracing::debug!(%origin, %validator, index, %root, "a stranger signed another root");
+            self.contradictions("other", "other").increment(1);
+            return format!("another root at index {index}");
         }
         let class = match self.store.was_orphaned(origin, index, root).await {
             Ok(true) => "reorg",
@@ -241,7 +294,7 @@ impl Validators {
             .await;
         match kept {
             Ok(true) => {
-                self.contradictions(validator, class).increment(1);
+                self.contradictions(&validator.to_string(), class).increment(1);
                 tracing::error!(%origin, %validator, index, %root, class, "contradicting checkpoint");
             }
             Ok(false) => {}
@@ -250,11 +303,11 @@ impl Validators {
     }
 
     /// Counts files of a validator that contradict the origin.
-    fn contradictions(&self, validator: Address, class: &'static str) -> metrics::Counter {
+    fn contradictions(&self, validator: &str, class: &'static str) -> metrics::Counter {
         metrics::counter!(
             "metalayer_relayer_contradicting_checkpoints_total",
             "origin" => self.origin.name.clone(), "class" => class,
-            "validator" => validator.to_string()
+            "validator" => validator.to_owned()
         )
     }
 
@@ -262,11 +315,8 @@ impl Validators {
     async fn readers(&self, validators: &[Address]) -> Vec<(Address, Result<Reader, String>)> {
         let missing: Vec<Address> = {
             let readers = self.readers.lock();
-            let is_fresh = |validator: &Address| {
-                readers.get(validator).is_some_and(|(since, reader)| {
-                    since.elapsed() < if reader.is_ok() { LOCATION_TTL } else { NOWHERE_TTL }
-                })
-            };
+            let is_fresh =
+                |validator: &Address| readers.get(validator).is_some_and(Known::is_fresh);
             validators.iter().filter(|validator| !is_fresh(validator)).copied().collect()
         };
         if !missing.is_empty() {
@@ -274,7 +324,7 @@ impl Validators {
         }
         let readers = self.readers.lock();
         let reader = |validator: &Address| match readers.get(validator) {
-            Some((_, reader)) => reader.clone(),
+            Some(known) => known.reader(),
             None => Err(String::from("no storage location announced")),
         };
         validators.iter().map(|validator| (*validator, reader(validator))).collect()
@@ -295,9 +345,23 @@ impl Validators {
         };
         let mut readers = self.readers.lock();
         for (validator, announced) in validators.into_iter().zip(locations) {
-            // There before the first contradiction: a rule sees only what rises.
-            self.contradictions(validator, "fraud").increment(0);
-            readers.insert(validator, (Instant::now(), self.reader_of(&announced)));
+            let late = readers.remove(&validator).and_then(|known| known.late);
+            self.make_room(&mut readers);
+            let reader = self.reader_of(&announced);
+            readers.insert(validator, Known { since: Instant::now(), reader, late });
+        }
+    }
+
+    /// Forgets the stranger who was looked up longest ago when there is no room for another validator.
+    fn make_room(&self, readers: &mut HashMap<Address, Known>) {
+        if readers.len() < MAX_READERS {
+            return;
+        }
+        let strangers = readers.iter().filter(|(validator, _)| !self.ours.contains(*validator));
+        let oldest =
+            strangers.min_by_key(|(_, known)| known.since).map(|(validator, _)| *validator);
+        if let Some(oldest) = oldest {
+            readers.remove(&oldest);
         }
     }
 

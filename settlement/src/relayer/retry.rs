@@ -13,10 +13,13 @@ pub enum Pace {
     Normal,
     /// A refusal that somebody has to lift: no module, suspended, a policy, no code. Never dropped.
     Slow,
+    /// Transactions were paid for and delivered nothing: each further one costs as much.
+    Rarely,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// How long to wait after `attempts` failed ones (at least 1), before jitter.
 ///
@@ -38,6 +41,7 @@ pub fn delay(pace: Pace, attempts: u32) -> Duration {
         (Pace::Slow, 0..=3) => 10 * SECOND,
         (Pace::Slow, 4..=20) => MINUTE,
         (Pace::Slow, _) => 10 * MINUTE,
+        (Pace::Rarely, _) => 6 * HOUR,
     }
 }
 
@@ -57,6 +61,11 @@ mod tests {
             assert!(waits.is_sorted());
             assert!(waits[999] <= 30 * MINUTE);
         }
+    }
+
+    #[test]
+    fn what_costs_gas_each_time_is_tried_rarely() {
+        assert!((0..100).all(|attempts| delay(Pace::Rarely, attempts) >= 6 * HOUR));
     }
 
     #[test]

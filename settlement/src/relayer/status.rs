@@ -49,6 +49,12 @@ pub struct Explanation {
     pub leaves: Vec<u32>,
     /// What was paid for its delivery, in wei of the origin, as a decimal.
     pub paid: String,
+    /// Mined transactions that did not deliver it.
+    #[serde(default)]
+    pub failed_transactions: u32,
+    /// What those have cost, in wei of the destination, as a decimal.
+    #[serde(default)]
+    pub failed_cost: String,
     /// The delivering transaction.
     pub process_transaction: Option<B256>,
     /// Number of the block that delivered it.
@@ -279,6 +285,7 @@ impl Board {
     async fn explain(&self, message: Stored) -> Result<Explanation, chain::db::Error> {
         let leaves = self.store.leaves_of(message.origin, message.key.id).await?;
         let paid = self.store.paid(message.key.id, message.destination).await?;
+        let failures = self.store.failures(message.key.id).await?;
         Ok(Explanation {
             mailbox_id: message.key.id.0,
             message_id: message.message_id.map(|id| id.0),
@@ -293,6 +300,8 @@ impl Board {
             next_attempt_at: message.next_at,
             leaves: leaves.iter().map(|leaf| leaf.index).collect(),
             paid: paid.to_string(),
+            failed_transactions: failures.transactions,
+            failed_cost: failures.wei.to_string(),
             process_transaction: message.process.map(|process| process.tx),
             process_block: message.process.map(|process| process.number),
             delivery_millis: message.delivered_at.map(|at| at.saturating_sub(message.seen_at)),

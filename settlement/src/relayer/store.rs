@@ -2,6 +2,7 @@
 //! written before it is acted upon, so a restart goes on where the last run stopped.
 
 mod indexed;
+mod outcomes;
 mod trees;
 
 use alloy::primitives::{B256, U256};
@@ -11,9 +12,15 @@ use chain::{
 };
 use protocol::ids::{Domain, MailboxMessageId, MessageId};
 
-pub(super) use self::indexed::{add_leaf, add_message, add_payment, remove_block};
-use super::delivery::{Key, Process, State, Stored};
+pub(super) use self::{
+    indexed::{add_leaf, add_message, add_payment, is_leaf, remove_block},
+    outcomes::add_process,
+};
+use super::delivery::{Key, Process, State, Stored, Submission};
 use crate::{history::Place, trunk::Trunk};
+
+/// How often a transaction is run again that the database gave up for another one.
+const CONFLICTS: usize = 5;
 
 /// A query that is being filled in.
 type AnyQuery<'a> = sqlx::query::Query<'a, sqlx::Any, sqlx::any::AnyArguments>;
@@ -57,7 +64,25 @@ CREATE INDEX relayer_messages_unconfirmed ON relayer_messages (destination, stat
 // The same of counting them: without their rows.
 "
 DROP INDEX relayer_messages_state;
-CREATE INDEX relayer_messages_counted ON relayer_messages (destination, state, origin)"];
+CREATE INDEX relayer_messages_counted ON relayer_messages (destination, state, origin)",
+// Where mailboxes processed messages, who sends each, and what failed transactions cost. Messages were
+// parked for reverts that said nothing of them: they are judged anew.
+"
+CREATE TABLE relayer_processed (
+    destination BIGINT NOT NULL, mailbox_id BLOB NOT NULL, block_hash BLOB NOT NULL,
+    number BIGINT NOT NULL, tx_hash BLOB NOT NULL,
+    PRIMARY KEY (destination, mailbox_id, block_hash));
+CREATE INDEX relayer_processed_block ON relayer_processed (destination, block_hash);
+CREATE TABLE relayer_submissions (
+    mailbox_id BLOB NOT NULL, block_hash BLOB NOT NULL, signer BLOB NOT NULL, request TEXT NOT NULL,
+    PRIMARY KEY (mailbox_id, block_hash));
+CREATE TABLE relayer_failures (
+    mailbox_id BLOB NOT NULL, tx_hash BLOB NOT NULL, wei BLOB NOT NULL,
+    PRIMARY KEY (mailbox_id, tx_hash));
+DROP INDEX relayer_messages_unconfirmed;
+CREATE INDEX relayer_messages_unconfirmed
+    ON relayer_messages (destination, state, confirmed, origin, delivered_at);
+UPDATE relayer_messages SET state = 'pending', next_at = 0 WHERE state = 'parked'"];
 
 /// A leaf of an origin's tree on its present branch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,27 +214,82 @@ impl Store {
 
     /// Writes how far messages are.
     pub(super) async fn update(&self, messages: &[&Stored]) -> Result<(), db::Error> {
+        self.write(messages, None).await
+    }
+
+    /// Writes how far messages are that are about to be handed to a sender.
+    pub(super) async fn submit(
+        &self,
+        messages: &[&Stored],
+        submission: &Submission,
+    ) -> Result<(), db::Error> {
+        self.write(messages, Some(submission)).await
+    }
+
+    /// In the order of their keys, so that writers who meet at a row wait for one another and not for ever.
+    async fn write(
+        &self,
+        messages: &[&Stored],
+        submission: Option<&Submission>,
+    ) -> Result<(), db::Error> {
         if messages.is_empty() {
             return Ok(());
         }
+        let mut messages = messages.to_vec();
+        messages.sort_unstable_by_key(|message| message.key);
+        let mut conflicts = 0;
+        loop {
+            match self.write_once(&messages, submission).await {
+                Err(error) if error.is_conflict() && conflicts < CONFLICTS => conflicts += 1,
+                done => return done,
+            }
+        }
+    }
+
+    async fn write_once(
+        &self,
+        messages: &[&Stored],
+        submission: Option<&Submission>,
+    ) -> Result<(), db::Error> {
         let mut tx = self.db.begin().await?;
         for message in messages {
             update(&mut tx, message).await?;
+            if let Some(submission) = submission {
+                outcomes::set_submission(&mut tx, message.key, submission).await?;
+            }
         }
         tx.commit().await
     }
 
-    /// Final deliveries to `destination` that were not confirmed, oldest first.
-    pub(super) async fn unconfirmed(
+    /// Origins of final deliveries to `destination` that were not confirmed.
+    pub(super) async fn unconfirmed_origins(
         &self,
         destination: Domain,
+    ) -> Result<Vec<Domain>, db::Error> {
+        let rows = sqlx::query(
+            "SELECT DISTINCT origin FROM relayer_messages WHERE destination = $1 \
+             AND state = 'done' AND confirmed = 0 ORDER BY origin",
+        )
+        .bind(i64::from(destination.0))
+        .fetch_all(self.db.pool())
+        .await?;
+        let origin =
+            |row: &AnyRow| Ok(Domain(u32::try_from(row.u64("origin")?).unwrap_or(u32::MAX)));
+        rows.iter().map(origin).collect()
+    }
+
+    /// Final deliveries from `origin` to `destination` that were not confirmed, oldest first.
+    pub(super) async fn unconfirmed(
+        &self,
+        (origin, destination): (Domain, Domain),
         limit: usize,
     ) -> Result<Vec<Stored>, db::Error> {
         let rows = sqlx::query(
             "SELECT * FROM relayer_messages WHERE destination = $1 AND state = 'done' \
-             AND confirmed = 0 ORDER BY delivered_at LIMIT $2",
+             AND confirmed = 0 AND origin = $2 ORDER BY delivered_at LIMIT $3",
         )
         .bind(i64::from(destination.0))
+        .bind(i64::from(origin.0))
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .fetch_all(self.db.pool())
         .await?;
@@ -218,14 +298,19 @@ impl Store {
 
     /// Notes that nothing remains to be confirmed of these messages.
     pub(super) async fn set_confirmed(&self, messages: &[Stored]) -> Result<(), db::Error> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let mut keys: Vec<Key> = messages.iter().map(|message| message.key).collect();
+        keys.sort_unstable();
         let mut tx = self.db.begin().await?;
-        for message in messages {
+        for key in keys {
             sqlx::query(
                 "UPDATE relayer_messages SET confirmed = 1 \
                  WHERE mailbox_id = $1 AND block_hash = $2",
             )
-            .bind(message.key.id.to_vec())
-            .bind(message.key.block.to_vec())
+            .bind(key.id.to_vec())
+            .bind(key.block.to_vec())
             .execute(&mut *tx)
             .await?;
         }

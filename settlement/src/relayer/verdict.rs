@@ -1,8 +1,12 @@
 //! What preparing a message came to.
 
-use alloy::sol_types::SolInterface;
+use alloy::{primitives::Address, sol_types::SolInterface};
 use chain::client::{self, Revert};
-use protocol::abi::{ism, prover, read_ism, router};
+use protocol::{
+    abi::{ism, prover, read_ism, router},
+    ids::address_of,
+    message::{Envelope, Message},
+};
 
 use super::{delivery::Process, retry::Pace};
 
@@ -24,6 +28,10 @@ impl NotReady {
 
     pub(super) fn slow(reason: impl Into<String>) -> Self {
         Self { pace: Pace::Slow, reason: reason.into() }
+    }
+
+    pub(super) fn rarely(reason: impl Into<String>) -> Self {
+        Self { pace: Pace::Rarely, reason: reason.into() }
     }
 }
 
@@ -61,8 +69,8 @@ pub(super) enum Verdict {
 #[derive(Debug, Clone)]
 pub(super) struct Ready {
     pub(super) metadata: Vec<u8>,
-    /// Estimated gas of `process`.
-    pub(super) gas: u64,
+    /// Gas that `process` may use: the estimate and a margin.
+    pub(super) gas_limit: u64,
 }
 
 /// Reads a revert of `process`, `verify` or `route`.
@@ -120,24 +128,95 @@ fn named(revert: &Revert) -> String {
     }
 }
 
-/// Whether the revert says that the message itself is malformed: no waiting mends that.
-pub(super) fn is_malformed(revert: &Revert) -> bool {
-    use router::MetalayerRouterErrors as Router;
-    matches!(
-        Router::abi_decode(&revert.data),
-        Ok(Router::InvalidMessage(_)
-            | Router::InvalidFinality(_)
-            | Router::InvalidRecipient(_)
-            | Router::MalformedControlMessage(_)
-            | Router::EnvelopeMismatch(_))
-    ) || revert.reason().is_some_and(|reason| reason.starts_with("TypeCasts: bytes32ToAddress"))
+/// Why a message can never be delivered where `router` is ours: no waiting mends its bytes. Only they are
+/// asked: a revert may repeat what some contract behind the recipient said about another message.
+pub(super) fn malformed(envelope: &Envelope<'_>, router: Address) -> Option<String> {
+    if address_of(envelope.recipient).is_none() {
+        return Some(format!("{} is no EVM address", envelope.recipient));
+    }
+    if envelope.recipient != router.into_word() {
+        return None;
+    }
+    let message = match Message::parse(envelope.body) {
+        Ok(message) => message,
+        Err(error) => return Some(format!("its body is no message: {error}")),
+    };
+    let header = message.header;
+    if (header.origin, header.destination) != (envelope.origin, envelope.destination) {
+        return Some("message and envelope disagree on where it comes from and goes to".into());
+    }
+    if address_of(header.recipient).is_none() {
+        return Some(format!("{} is no EVM address", header.recipient));
+    }
+    let is_control = header.recipient == envelope.recipient;
+    let is_plain = header.sender == envelope.sender
+        && message.reads.is_empty()
+        && message.body.len().is_multiple_of(32);
+    (is_control && !is_plain).then(|| "malformed control message".into())
 }
 
 #[cfg(test)]
 mod tests {
-    use alloy::{primitives::U256, sol_types::SolError};
+    use alloy::{
+        primitives::{B256, U256},
+        sol_types::SolError,
+    };
+    use protocol::{
+        finality::Tier,
+        ids::Domain,
+        message::{Header, encode},
+    };
 
     use super::*;
+
+    const ROUTER: Address = Address::repeat_byte(0x40);
+    const SENDER: B256 = B256::repeat_byte(0x50);
+
+    fn header(recipient: B256) -> Header {
+        let (origin, destination) = (Domain(1), Domain(2));
+        Header { tier: Tier::Instant, nonce: 0, origin, sender: SENDER, destination, recipient }
+    }
+
+    fn envelope(recipient: B256, body: &[u8]) -> Envelope<'_> {
+        let (origin, destination) = (Domain(1), Domain(2));
+        Envelope { nonce: 0, origin, sender: SENDER, destination, recipient, body }
+    }
+
+    #[test]
+    fn what_can_never_be_delivered_is_read_off_the_message() {
+        let to = Address::repeat_byte(0x60).into_word();
+        let router = ROUTER.into_word();
+        let message = |header: Header, body: &[u8]| encode(&header, &[], body);
+        let elsewhere = Header { destination: Domain(3), ..header(to) };
+        let forged = Header { sender: B256::ZERO, ..header(router) };
+        let good = [message(header(to), b"body"), message(header(router), &[7; 64])];
+        for body in &good {
+            assert_eq!(malformed(&envelope(router, body), ROUTER), None);
+        }
+        let bad = [
+            b"no message".to_vec(),
+            message(header(B256::repeat_byte(1)), b""),
+            message(elsewhere, b""),
+            message(header(router), b"no ids"),
+            message(forged, &[7; 32]),
+        ];
+        for body in &bad {
+            assert!(malformed(&envelope(router, body), ROUTER).is_some());
+            // What other applications send one another is not ours to judge.
+            assert_eq!(malformed(&envelope(to, body), ROUTER), None);
+        }
+        assert!(malformed(&envelope(B256::repeat_byte(1), b""), ROUTER).is_some());
+    }
+
+    #[test]
+    fn a_revert_that_calls_a_message_malformed_parks_nothing() {
+        // A recipient that replies through the router bubbles up what the router says of the reply.
+        let revert = Revert {
+            message: String::new(),
+            data: router::InvalidRecipient {}.abi_encode().into(),
+        };
+        assert_eq!(refusal_of(&revert).pace, Pace::Normal);
+    }
 
     #[test]
     fn reverts_of_ours_are_named_and_others_are_shown() {

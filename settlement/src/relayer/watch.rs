@@ -48,7 +48,7 @@ impl Watch {
         lost: Vec<Key>,
     ) -> Look {
         let (preparer, finality) = (&self.preparer, self.finality);
-        let Ok(Some(head)) = preparer.chain.safe_head(finality).await else {
+        let Ok(Some(head)) = preparer.to.chain.safe_head(finality).await else {
             return Look { head: known, ..Look::default() };
         };
         let head = (head.number, head.hash);

@@ -9,12 +9,16 @@ use alloy::{
 };
 use chain::{
     ChainClient, Db, Sender,
-    sender::{Request, SenderConfig},
+    sender::{self, Request, SenderConfig},
 };
 use protocol::{
     abi::hyperlane::ValidatorAnnounce, announcement::Announcement, signable::Signable as _,
 };
-use service::retry::Backoff;
+use service::{
+    health::{Component, patience},
+    retry::Backoff,
+};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::checkpoints::{Folder, FolderError, SignedAnnouncement};
@@ -22,6 +26,10 @@ use crate::checkpoints::{Folder, FolderError, SignedAnnouncement};
 /// How often an announced location is looked for again: a reorg deeper than any finality takes the
 /// announcement with it, and relayers find nothing of a validator that is not announced.
 const RECHECK: Duration = Duration::from_secs(5);
+/// Pause after a first refusal, doubled with each that follows: every attempt is kept in the sender's journal.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// Longest pause after a refusal.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
 /// Why a location is not announced yet.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +51,17 @@ pub enum AnnounceError {
     Folder(#[from] FolderError),
 }
 
+impl AnnounceError {
+    /// Whether the chain said no to the transaction itself: soon after it will say the same.
+    const fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Reverted(_)
+                | Self::Send(sender::Error::Refused { .. } | sender::Error::Canceled { .. })
+        )
+    }
+}
+
 /// What is announced, by whom, where.
 #[derive(Debug)]
 pub(super) struct Announcer {
@@ -52,6 +71,7 @@ pub(super) struct Announcer {
     pub(super) announcement: Announcement,
     pub(super) signer: PrivateKeySigner,
     pub(super) folder: Arc<Folder>,
+    pub(super) health: Component,
 }
 
 impl Announcer {
@@ -64,29 +84,38 @@ impl Announcer {
         ];
         let gauge = metrics::gauge!("hyperlane_announced", &labels);
         gauge.set(0.0);
-        let (mut backoff, mut sent) = (Backoff::default(), 0);
+        // Nothing is wrong before something fails.
+        self.health.ok();
+        let (mut faults, mut refusals) = (Backoff::default(), between_refusals());
+        let mut failing_since = None;
         while !shutdown.is_cancelled() {
-            match self.announce(&mut sent).await {
+            let error = match self.announce().await {
                 Ok(()) => {
                     gauge.set(1.0);
-                    backoff = Backoff::default();
+                    self.health.ok();
+                    (faults, refusals) = (Backoff::default(), between_refusals());
+                    failing_since = None;
                     shutdown.run_until_cancelled(tokio::time::sleep(RECHECK)).await;
+                    continue;
                 }
-                Err(error) => {
-                    gauge.set(0.0);
-                    tracing::warn!(
-                        chain = %self.chain.chain_id(), %error,
-                        "the storage location is not announced"
-                    );
-                    backoff.pause(&shutdown).await;
-                }
+                Err(error) => error,
+            };
+            gauge.set(0.0);
+            tracing::warn!(
+                chain = %self.chain.chain_id(), %error,
+                "the storage location is not announced"
+            );
+            let since = *failing_since.get_or_insert_with(Instant::now);
+            if error.is_refusal() || since.elapsed() >= patience(RECHECK) {
+                self.health.failing(format!("the storage location is not announced: {error}"));
             }
+            let backoff = if error.is_refusal() { &mut refusals } else { &mut faults };
+            backoff.pause(&shutdown).await;
         }
     }
 
-    /// Makes sure of the announcement. `sent` counts the transactions that got into a block: the sender
-    /// remembers those for good, so one that the chain lost needs a key of its own.
-    async fn announce(&self, sent: &mut u32) -> Result<(), AnnounceError> {
+    /// Makes sure of the announcement.
+    async fn announce(&self) -> Result<(), AnnounceError> {
         let signature = self.signer.sign_hash_sync(&self.announcement.digest())?;
         let signed = SignedAnnouncement {
             validator: self.signer.address(),
@@ -102,15 +131,27 @@ impl Announcer {
             _storageLocation: self.announcement.storage_location.clone(),
             _signature: signature.as_bytes().to_vec().into(),
         };
-        let key = format!("announce:{}:{sent}", self.announcement.storage_location);
         let config = SenderConfig::default();
         let sender =
             Sender::start(self.db.clone(), self.chain.clone(), self.signer.clone(), config).await?;
+        let key = self.next_attempt(&sender).await?;
         let inclusion = sender.send(Request::call(key, self.contract, call.abi_encode())).await?;
-        *sent += 1;
         match inclusion.success {
             true => Ok(()),
             false => Err(AnnounceError::Reverted(inclusion.hash)),
+        }
+    }
+
+    /// The key of the attempt that is under way, or of the next one. The sender remembers for good what became of
+    /// an attempt: one that was refused, or that got into a block that the chain lost, is followed by another.
+    async fn next_attempt(&self, sender: &Sender) -> Result<String, AnnounceError> {
+        let mut attempt = 0_u32;
+        loop {
+            let key = format!("announce:{}:{attempt}", self.announcement.storage_location);
+            match sender.find(key.as_str()).await? {
+                Some(ticket) if ticket.status().is_final() => attempt = attempt.saturating_add(1),
+                Some(_) | None => return Ok(key),
+            }
         }
     }
 
@@ -124,4 +165,9 @@ impl Announcer {
         let last = locations.first().and_then(|of_validator| of_validator.last());
         Ok(last == Some(&self.announcement.storage_location))
     }
+}
+
+/// The pauses after refusals.
+const fn between_refusals() -> Backoff {
+    Backoff::new(FIRST_PAUSE, LONGEST_PAUSE)
 }

@@ -1,6 +1,7 @@
-//! One chain at one tier: follow the tree hook, check its root everywhere, record, sign, publish. What a
-//! reorg takes back is in `reorg`.
+//! One chain at one tier: follow the tree hook, check its root everywhere, record, sign, publish. How the
+//! chain is read is in `reading`, what a reorg takes back in `reorg`.
 
+mod reading;
 mod reorg;
 
 use std::{
@@ -9,20 +10,12 @@ use std::{
 };
 
 use alloy::{
-    eips::BlockId,
     primitives::Address,
-    rpc::types::Filter,
     signers::{SignerSync as _, local::PrivateKeySigner},
-    sol_types::SolEvent as _,
 };
 use chain::{FinalityRule, client::BlockHeader};
-use futures::future::join_all;
 use protocol::{
-    abi::hyperlane::MerkleTreeHook,
-    checkpoint::Checkpoint,
-    finality::Tier,
-    ids::{Domain, MailboxMessageId},
-    merkle::IncrementalTree,
+    checkpoint::Checkpoint, finality::Tier, ids::Domain, merkle::IncrementalTree,
     signable::Signable as _,
 };
 use service::{
@@ -32,6 +25,7 @@ use service::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::reading::{Ahead, CHUNK, Resume, Span};
 use super::{
     endpoints::Endpoints,
     journal::{Block, Entry, Journal, JournalError},
@@ -39,8 +33,8 @@ use super::{
 };
 use crate::checkpoints::{Folder, FolderError, SignedCheckpoint};
 
-/// Blocks asked for in one query of logs.
-const CHUNK: u64 = 2_000;
+/// Longest pause after a setback: what is waited for is a block, or an answer of another RPC.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 /// Checkpoints recorded and published at once.
 const BATCH: usize = 200;
 
@@ -82,8 +76,10 @@ enum Setback {
     Fatal(#[from] AttestError),
     #[error(transparent)]
     Chain(#[from] chain::client::Error),
+    #[error("the logs of blocks {from} to {to} could not be read: {source}")]
+    Logs { from: u64, to: u64, source: chain::client::Error },
     #[error("{disagreeing} of {asked} RPCs show another root at block {block} than the own tree")]
-    RootMismatch { disagreeing: usize, asked: usize, block: u64 },
+    RootMismatch { disagreeing: usize, agreeing: usize, asked: usize, required: usize, block: u64 },
     #[error("{agreeing} of {asked} RPCs know block {block}, {required} required")]
     Behind { agreeing: usize, asked: usize, required: usize, block: u64 },
     #[error("the logs skip from leaf {expected} to {given}")]
@@ -92,6 +88,40 @@ enum Setback {
     Missing { known: u32, shown: u32 },
     #[error("a block of the answer is no longer on the chain")]
     Moved,
+}
+
+/// Every word of [`Setback::reason`].
+pub(super) const SETBACKS: [&str; 8] =
+    ["fatal", "rpc", "logs", "root", "behind", "gap", "missing", "moved"];
+
+impl Setback {
+    /// One word for a metric.
+    const fn reason(&self) -> &'static str {
+        match self {
+            Self::Fatal(_) => "fatal",
+            Self::Chain(_) => "rpc",
+            Self::Logs { .. } => "logs",
+            Self::RootMismatch { .. } => "root",
+            Self::Behind { .. } => "behind",
+            Self::Gap { .. } => "gap",
+            Self::Missing { .. } => "missing",
+            Self::Moved => "moved",
+        }
+    }
+
+    /// Whether what was read, or what is recorded, is not what the chain has. A majority that agrees with it
+    /// leaves no doubt, whatever another RPC shows.
+    const fn casts_doubt(&self) -> bool {
+        match self {
+            Self::Gap { .. } | Self::Missing { .. } => true,
+            Self::RootMismatch { agreeing, required, .. } => *agreeing < *required,
+            Self::Fatal(_)
+            | Self::Chain(_)
+            | Self::Logs { .. }
+            | Self::Behind { .. }
+            | Self::Moved => false,
+        }
+    }
 }
 
 impl From<JournalError> for Setback {
@@ -127,10 +157,22 @@ pub(super) struct Attester {
     journal: Journal,
     folder: Arc<Folder>,
     signer: PrivateKeySigner,
+    /// The tree of the record.
     tree: IncrementalTree,
+    /// The last block of which every leaf is recorded.
     scanned: Option<Block>,
     /// Up to which block the journal says the chain was read.
     recorded: u64,
+    /// What was read and is not compared with the chain yet: never signed, and lost without harm.
+    ahead: Ahead,
+    /// How much is asked for at once.
+    span: Span,
+    /// Whose logs are read: another RPC after each setback.
+    turn: usize,
+    /// How often in a row what was read was not what the chain has.
+    doubts: u32,
+    /// Whether `scanned` is not to be relied on: reading begins anew at the last entry that is still on the chain.
+    is_cursor_doubted: bool,
     metrics: Metrics,
     health: Component,
 }
@@ -144,10 +186,21 @@ impl Attester {
         signer: PrivateKeySigner,
         health: Component,
     ) -> Result<Self, AttestError> {
-        let tree = journal.tree().await?;
+        let (tree, scanned) = (journal.tree().await?, journal.scanned().await?);
+        let last = match tree.latest_index() {
+            Some(index) => journal.entry(index).await?,
+            None => None,
+        };
+        // Entries above the cursor: the process died between two batches of the same blocks, which may have gone since.
+        let above = |last: Entry| scanned.is_none_or(|scanned| scanned.number < last.block.number);
         let attester = Self {
             metrics: Metrics::new(&stream),
-            scanned: journal.scanned().await?,
+            ahead: Ahead::after(&tree),
+            span: Span::default(),
+            turn: 0,
+            doubts: 0,
+            is_cursor_doubted: last.is_some_and(above),
+            scanned,
             recorded: 0,
             chain,
             stream,
@@ -192,12 +245,13 @@ impl Attester {
             return self.halt(shutdown, "the reorg flag is up").await;
         }
         self.publish_recorded().await?;
-        let mut backoff = Backoff::default();
+        let mut backoff = pauses();
         let mut stuck_since = None;
         while !shutdown.is_cancelled() {
-            match self.round().await {
+            let scanned = self.scanned;
+            match self.round(&shutdown).await {
                 Ok(Round::Done) => {
-                    backoff = Backoff::default();
+                    backoff = pauses();
                     stuck_since = None;
                     self.health.ok();
                     let pause = tokio::time::sleep(self.stream.interval);
@@ -208,8 +262,16 @@ impl Attester {
                 }
                 Err(Setback::Fatal(error)) => return Err(error),
                 Err(setback) => {
+                    if self.scanned != scanned {
+                        backoff = pauses();
+                        stuck_since = None;
+                    }
                     let since = *stuck_since.get_or_insert_with(Instant::now);
                     self.note(&setback, since.elapsed());
+                    self.turn = self.turn.wrapping_add(1);
+                    if setback.casts_doubt() {
+                        self.doubt();
+                    }
                     backoff.pause(&shutdown).await;
                 }
             }
@@ -230,158 +292,75 @@ impl Attester {
     /// Says why the round ended early. What passes by itself is told in health once it has lasted.
     fn note(&self, setback: &Setback, stuck: Duration) {
         let Stream { chain_name, tier, .. } = &self.stream;
-        match setback {
-            Setback::RootMismatch { .. } | Setback::Gap { .. } => {
-                self.metrics.root_mismatch();
-                tracing::error!(chain = chain_name, %tier, %setback, "refusing to sign");
-                self.health.failing(setback.to_string());
-            }
-            Setback::Chain(_)
-            | Setback::Behind { .. }
-            | Setback::Missing { .. }
-            | Setback::Moved
-            | Setback::Fatal(_) => {
-                tracing::debug!(chain = chain_name, %tier, %setback, "waiting for the chain");
-                if stuck >= patience(self.stream.interval) {
-                    let seconds = stuck.as_secs();
-                    self.health.failing(format!("nothing signed for {seconds} s: {setback}"));
-                }
-            }
+        self.metrics.setback(setback.reason());
+        if let Setback::RootMismatch { .. } = setback {
+            self.metrics.root_mismatch();
+            tracing::error!(chain = chain_name, %tier, %setback, "refusing to sign");
+            self.health.failing(setback.to_string());
+            return;
+        }
+        let has_lasted = stuck >= patience(self.stream.interval);
+        if has_lasted || matches!(setback, Setback::Logs { .. }) {
+            tracing::warn!(chain = chain_name, %tier, %setback, "will try again");
+        } else {
+            tracing::debug!(chain = chain_name, %tier, %setback, "waiting for the chain");
+        }
+        if has_lasted {
+            let seconds = stuck.as_secs();
+            self.health.failing(format!("nothing signed for {seconds} s: {setback}"));
         }
     }
 
-    /// Looks at the chain once and signs what became final.
-    async fn round(&mut self) -> Result<Round, Setback> {
+    /// Looks at the chain once and signs what became final, query by query: a setback loses the last one only.
+    async fn round(&mut self, shutdown: &CancellationToken) -> Result<Round, Setback> {
         let Some(head) = self.chain.head(self.stream.rule).await? else {
             return Ok(Round::Done);
         };
         self.metrics.observed(head.number);
-        if self.scanned.is_some_and(|scanned| scanned.hash == head.hash) {
-            return Ok(Round::Done);
-        }
-        let from = match self.scanned {
-            None => self.stream.start_block,
-            // A node behind the one that answered before, or a shorter branch that will grow.
-            Some(scanned) if scanned.number > head.number => return Ok(Round::Done),
-            Some(scanned) if self.is_canonical(scanned).await? => scanned.number + 1,
-            Some(_) => match self.take_back(head).await? {
-                Some(fork) => fork,
-                None => return Ok(Round::Halted),
-            },
+        let mut next = match self.resume(head).await? {
+            Resume::At(next) => next,
+            Resume::Wait => return Ok(Round::Done),
+            Resume::Halt => return Ok(Round::Halted),
         };
-        if from > head.number {
-            return Ok(Round::Done);
+        loop {
+            let until = self.end_of_query(next, head).await?;
+            if next <= until.number {
+                self.read(next, until).await?;
+            }
+            next = until.number.saturating_add(1);
+            match self.compare(until).await {
+                Ok(()) => self.keep(until).await?,
+                // Nodes keep little state: what cannot be compared at an old block is at a later one.
+                Err(Setback::Behind { .. } | Setback::Chain(_)) if until.number < head.number => {}
+                Err(setback) => return Err(setback),
+            }
+            if until.number >= head.number || shutdown.is_cancelled() {
+                return Ok(Round::Done);
+            }
         }
-        let mut tree = self.tree.clone();
-        let entries = self.new_entries(&mut tree, from, head.number).await?;
-        if entries.is_empty() {
-            self.check_nothing_is_missing(&tree, head).await?;
-        } else {
-            self.check_roots(&tree, head).await?;
-        }
-        let scanned = Block { number: head.number, hash: head.hash };
+    }
+
+    /// Records, signs and publishes what was read up to `until`, all of which was found to be true.
+    async fn keep(&mut self, until: BlockHeader) -> Result<(), AttestError> {
+        let scanned = Block { number: until.number, hash: until.hash };
+        let entries = std::mem::take(&mut self.ahead.entries);
         let batches = entries.chunks(BATCH);
         let last = batches.len().saturating_sub(1);
         for (position, batch) in batches.enumerate() {
             // Only the last batch moves the cursor: a crash in between reads the same blocks again.
             self.sign(batch, (position == last).then_some(scanned)).await?;
         }
-        if entries.is_empty() && head.number >= self.recorded.saturating_add(CHUNK / 2) {
-            self.journal.append(&tree, &[], Some(scanned)).await?;
+        let is_far = until.number >= self.recorded.saturating_add(CHUNK / 2);
+        if entries.is_empty() && is_far {
+            self.journal.append(&self.tree, &[], Some(scanned)).await?;
         }
-        if !entries.is_empty() || head.number >= self.recorded.saturating_add(CHUNK / 2) {
-            self.recorded = head.number;
+        if !entries.is_empty() || is_far {
+            self.recorded = until.number;
         }
         self.scanned = Some(scanned);
-        Ok(Round::Done)
-    }
-
-    /// Reads the leaves of blocks `from..=to` into `tree`. Leaves that are recorded already are passed
-    /// over: after a crash or a reorg the same blocks are read again.
-    async fn new_entries(
-        &self,
-        tree: &mut IncrementalTree,
-        from: u64,
-        to: u64,
-    ) -> Result<Vec<Entry>, Setback> {
-        let mut entries = Vec::new();
-        let mut first = from;
-        while first <= to {
-            let last = to.min(first + CHUNK - 1);
-            let filter = Filter::new()
-                .address(self.stream.hook)
-                .event_signature(MerkleTreeHook::InsertedIntoTree::SIGNATURE_HASH)
-                .from_block(first)
-                .to_block(last);
-            for log in self.chain.any().logs(&filter).await? {
-                let (Some(number), Some(hash)) = (log.block_number, log.block_hash) else {
-                    return Err(Setback::Moved);
-                };
-                let Ok(inserted) = MerkleTreeHook::InsertedIntoTree::decode_log(&log.inner) else {
-                    continue;
-                };
-                let (expected, given) = (count_of(tree), inserted.index);
-                if given < expected {
-                    continue;
-                }
-                if given > expected {
-                    return Err(Setback::Gap { expected, given });
-                }
-                tree.insert(inserted.messageId)
-                    .map_err(|_| JournalError::TreeFull(self.stream.domain))?;
-                entries.push(Entry {
-                    index: given,
-                    root: tree.root(),
-                    message_id: MailboxMessageId(inserted.messageId),
-                    block: Block { number, hash },
-                });
-            }
-            first = last + 1;
-        }
-        Ok(entries)
-    }
-
-    /// Compares the own tree with the hook's at `head`, by hash, on every endpoint: one that shows
-    /// another root stops the signing, one that does not know the block yet is merely behind.
-    async fn check_roots(&self, tree: &IncrementalTree, head: BlockHeader) -> Result<(), Setback> {
-        let at = BlockId::hash(head.hash);
-        let call = MerkleTreeHook::latestCheckpointCall {};
-        let answers = join_all(
-            self.chain.each().iter().map(|endpoint| endpoint.call(self.stream.hook, &call, at)),
-        )
-        .await;
-        let (asked, required) = (answers.len(), self.chain.required());
-        let expected = (tree.root(), count_of(tree).saturating_sub(1));
-        let (mut agreeing, mut disagreeing) = (0, 0);
-        for answer in answers {
-            match answer {
-                Ok(shown) if (shown.root, shown.index) == expected => agreeing += 1,
-                Ok(_) => disagreeing += 1,
-                Err(error) if error.revert().is_some() => disagreeing += 1,
-                Err(_) => {}
-            }
-        }
-        let block = head.number;
-        if disagreeing > 0 {
-            return Err(Setback::RootMismatch { disagreeing, asked, block });
-        }
-        if agreeing < required {
-            return Err(Setback::Behind { agreeing, asked, required, block });
-        }
+        self.ahead = Ahead::after(&self.tree);
+        (self.doubts, self.is_cursor_doubted) = (0, false);
         Ok(())
-    }
-
-    /// A node that lags answers a query of logs with those that it has: a leaf that it has not seen would be passed over for
-    /// ever.
-    async fn check_nothing_is_missing(
-        &self,
-        tree: &IncrementalTree,
-        head: BlockHeader,
-    ) -> Result<(), Setback> {
-        let (call, at) = (MerkleTreeHook::countCall {}, BlockId::hash(head.hash));
-        let (known, shown) =
-            (count_of(tree), self.chain.any().call(self.stream.hook, &call, at).await?);
-        if shown == known { Ok(()) } else { Err(Setback::Missing { known, shown }) }
     }
 
     /// Records, signs and publishes `entries`, in this order.
@@ -432,6 +411,11 @@ impl Attester {
             message_id: entry.message_id,
         }
     }
+}
+
+/// The pauses after setbacks.
+const fn pauses() -> Backoff {
+    Backoff::new(Duration::from_millis(100), LONGEST_PAUSE)
 }
 
 /// The number of leaves; a tree holds at most 2^32 − 1.

@@ -35,8 +35,9 @@ DROP INDEX validator_journal_message;
 CREATE INDEX validator_journal_messages ON validator_journal (domain, tier, mailbox_id)",
 ];
 
-const BLOCK_OF: &str = "SELECT MIN(block_number) AS block_number FROM validator_journal \
-     WHERE domain = $1 AND tier = $2 AND mailbox_id = $3";
+// The plus keeps SQLite from reading the whole stream in the order of its primary key.
+const BLOCK_OF: &str = "SELECT block_number, block_hash FROM validator_journal \
+     WHERE domain = $1 AND tier = $2 AND mailbox_id = $3 ORDER BY +leaf_index LIMIT 1";
 const RECORDED: &str = "SELECT 1 AS found FROM validator_journal \
      WHERE domain = $1 AND tier = $2 AND mailbox_id = $3 AND block_hash = $4";
 
@@ -223,15 +224,19 @@ impl Journal {
         Ok(self.entries(index, index).await?.pop())
     }
 
-    /// Number of the block in which the message's leaf was recorded.
-    pub(super) async fn block_of(&self, id: MailboxMessageId) -> Result<Option<u64>, JournalError> {
+    /// The block in which the message's first leaf was recorded: that of its dispatch.
+    pub(super) async fn block_of(
+        &self,
+        id: MailboxMessageId,
+    ) -> Result<Option<Block>, JournalError> {
         let row = sqlx::query(BLOCK_OF)
             .bind(i64::from(self.domain.0))
             .bind(i64::from(self.tier.byte()))
             .bind(id.to_vec())
-            .fetch_one(self.db.pool())
+            .fetch_optional(self.db.pool())
             .await?;
-        Ok(row.opt_u64("block_number")?)
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(Block { number: row.u64("block_number")?, hash: row.b256("block_hash")? }))
     }
 
     /// Whether a leaf of the message was recorded in the block with this hash.

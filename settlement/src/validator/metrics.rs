@@ -2,10 +2,12 @@
 
 use metrics::{Counter, Gauge, counter, gauge};
 
-use super::attest::Stream;
+use super::attest::{SETBACKS, Stream};
 
 #[derive(Clone)]
 pub(super) struct Metrics {
+    chain: String,
+    tier: String,
     observed: Gauge,
     processed: Gauge,
     mismatch: Counter,
@@ -35,8 +37,15 @@ impl Metrics {
             mismatch: counter("hyperlane_merkle_root_mismatch"),
             reorged: counter("metalayer_validator_reorged_checkpoints_total"),
             halted: gauge("metalayer_validator_halted"),
+            chain: chain.clone(),
+            tier: tier.clone(),
         };
         metrics.halted.set(0.0);
+        metrics.mismatch.increment(0);
+        // A rule that asks by how much a counter has risen would miss the event with which it comes into being.
+        for reason in SETBACKS {
+            metrics.setbacks(reason).increment(0);
+        }
         metrics
     }
 
@@ -53,6 +62,19 @@ impl Metrics {
     /// A root was refused.
     pub(super) fn root_mismatch(&self) {
         self.mismatch.increment(1);
+    }
+
+    /// A look at the chain ended early.
+    pub(super) fn setback(&self, reason: &'static str) {
+        self.setbacks(reason).increment(1);
+    }
+
+    fn setbacks(&self, reason: &'static str) -> Counter {
+        let (chain, tier) = (self.chain.clone(), self.tier.clone());
+        counter!(
+            "metalayer_validator_setbacks_total",
+            "chain" => chain, "tier" => tier, "reason" => reason
+        )
     }
 
     /// Signed checkpoints were taken back.

@@ -21,7 +21,7 @@ use std::{
 use alloy::primitives::Address;
 use alloy::signers::local::PrivateKeySigner;
 use chain::{
-    ChainClient, Db, FinalityRule,
+    Db, FinalityRule,
     finality::Tag,
     manifest::{ChainManifest, TierName},
 };
@@ -64,7 +64,7 @@ pub enum ValidatorError {
     /// final one.
     #[error("key {0} is given for two tiers: tiers never share a key")]
     SharedKey(Address),
-    /// The chain reports `finalized` equal to `latest`, which only a declaration `instant` may mean.
+    /// An RPC of the chain reports `finalized` equal to `latest`, which only a declaration `instant` may mean.
     #[error(
         "chain {chain}: its `finalized` equals its `latest` block; declare `instant` in the manifest \
          if every block is final"
@@ -108,12 +108,7 @@ async fn start(config: ValidatorConfig) -> Result<Handle, ValidatorError> {
     let agent = Agent::bind(config.listen, config.admin).await?;
     let leases = keys.iter().map(|(_, key)| format!("validator:{}", key.address())).collect();
     agent.hold(&db, leases).await?;
-    let mut attestor = Attestor {
-        chains: BTreeMap::new(),
-        keys: keys.iter().map(|(tier, signer)| (tier.byte(), signer.clone())).collect(),
-        record: ReadRecord::open(db.clone()).await?,
-        permits: tokio::sync::Semaphore::new(reads::MAX_QUESTIONS),
-    };
+    let mut chains = BTreeMap::new();
     for (name, manifest) in config.manifest.iter() {
         let chain = endpoints(&config, name, manifest).await?;
         agent.watch(name, chain.any(), config.interval);
@@ -130,8 +125,10 @@ async fn start(config: ValidatorConfig) -> Result<Handle, ValidatorError> {
             readable.rules.insert(tier.byte(), config.rule(manifest, *tier));
             readable.journals.insert(tier.byte(), journal);
         }
-        attestor.chains.insert(manifest.domain, readable);
+        chains.insert(manifest.domain, readable);
     }
+    let by_tier = keys.iter().map(|(tier, signer)| (tier.byte(), signer.clone())).collect();
+    let attestor = Attestor::new(chains, by_tier, ReadRecord::open(db.clone()).await?);
     let attestor = Arc::new(attestor);
     for (name, manifest) in config.manifest.iter() {
         let early = Early::new(Arc::clone(&attestor), manifest.domain, config.interval);
@@ -161,31 +158,21 @@ async fn endpoints(
 ) -> Result<Endpoints, ValidatorError> {
     let options = config.chains.get(&manifest.chain_id);
     let urls = options.map_or(&[][..], |options| &options.rpc);
-    let chain = agent::connect(name, manifest, urls).await?;
-    refuse_undeclared_finality(name, manifest, &chain).await?;
-    Ok(Endpoints::new(&chain).map_err(|source| Unreachable { chain: name.to_owned(), source })?)
-}
-
-/// A chain whose `finalized` block is its newest claims that every block is final. Somebody must have
-/// said so; a node that merely lacks the notion must not make validators sign blocks that can go.
-async fn refuse_undeclared_finality(
-    name: &str,
-    manifest: &ChainManifest,
-    chain: &ChainClient,
-) -> Result<(), ValidatorError> {
     let failed = |source| Unreachable { chain: name.to_owned(), source };
-    if !matches!(manifest.finality, FinalityRule::Tag(Tag::Finalized | Tag::Safe | Tag::Latest)) {
-        return Ok(());
-    }
-    let Some(safe) = chain.safe_head(manifest.finality).await.map_err(failed)? else {
-        return Ok(());
-    };
-    let latest = chain.latest().await.map_err(failed)?;
-    // Genesis is final everywhere.
-    if safe.number >= latest.number && latest.number > 0 {
+    let chain = agent::connect(name, manifest, urls).await?;
+    let endpoints = Endpoints::new(&chain).map_err(failed)?;
+    if claims_finality(manifest.finality)
+        && endpoints.all_is_final(manifest.finality).await.map_err(failed)?
+    {
         return Err(ValidatorError::FinalityUndeclared { chain: name.to_owned() });
     }
-    Ok(())
+    Ok(endpoints)
+}
+
+/// Whether the rule believes a node. One whose `finalized` block is its newest says that every block is final. Somebody
+/// must have declared that: a node that merely lacks the notion must not make validators sign blocks that can go.
+const fn claims_finality(rule: FinalityRule) -> bool {
+    matches!(rule, FinalityRule::Tag(Tag::Finalized | Tag::Safe | Tag::Latest))
 }
 
 /// What starting one stream needs.
@@ -225,9 +212,10 @@ impl Start<'_> {
         };
         let label = format!("{name} {tier}");
         let Agent { tasks, health, .. } = self.agent;
-        let health = health.component(&label);
         let parts = (journal.clone(), Arc::clone(&folder));
-        let attester = Attester::load(stream, chain.clone(), parts, signer.clone(), health).await?;
+        let signing = health.component(&label);
+        let attester =
+            Attester::load(stream, chain.clone(), parts, signer.clone(), signing).await?;
         tasks.spawn(format!("attest {label}"), attester.run(tasks.shutdown()));
         if let Some(storage_location) = self.location(tier, &folder) {
             let announcer = Announcer {
@@ -241,6 +229,7 @@ impl Start<'_> {
                 },
                 signer,
                 folder,
+                health: health.component(format!("announce {label}")),
             };
             tasks.spawn_job(format!("announce {label}"), announcer.run(tasks.shutdown()));
         }

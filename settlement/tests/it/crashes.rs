@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use chain::Manifest;
+use chain::{Manifest, manifest::TierName};
 use rand::{Rng as _, SeedableRng as _};
 use settlement::{checkpoints::SignedCheckpoint, relayer, validator};
 
@@ -16,6 +16,12 @@ use crate::world::{self, World, address_of, eventually};
 
 const ROLE: &str = "SETTLEMENT_TEST_ROLE";
 const DATA: &str = "SETTLEMENT_TEST_DATA";
+
+/// Follows the number of a validator that signs at the instant tier only.
+const INSTANT: &str = "-instant";
+
+/// Checkpoints that a validator records and publishes at once.
+const BATCH: u32 = 200;
 
 /// Points of a validator between reading a leaf and having published it.
 const VALIDATOR_POINTS: [&str; 4] = [
@@ -53,7 +59,11 @@ async fn child() {
         let handle = relayer::spawn(world::relayer_config(manifest, &data)).await.unwrap();
         handle.ended().await;
     } else {
-        let config = world::validator_config(manifest, &data, role.parse().unwrap());
+        let number = role.strip_suffix(INSTANT).unwrap_or(&role).parse().unwrap();
+        let mut config = world::validator_config(manifest, &data, number);
+        if role.ends_with(INSTANT) {
+            config.keys.remove(&TierName::Finalized);
+        }
         let handle = validator::spawn(config).await.unwrap();
         handle.ended().await;
     }
@@ -144,16 +154,44 @@ async fn a_validator_that_dies_while_it_takes_back_signatures_ends_on_the_new_br
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_validator_that_dies_between_two_batches_takes_back_what_went_meanwhile() {
+    let world = World::new().await;
+    let (origin, destination) = (world.origin(), world.destination());
+    for number in 0..=BATCH {
+        origin.dispatch(destination, &number.to_be_bytes());
+    }
+    let (point, role) = ("validator.journal.after", format!("1{INSTANT}"));
+    Process::start(&world, &role, Some(point)).died(point).await;
+    // The last leaf of the first batch goes, and the one after it.
+    origin.undo_last_dispatch();
+    origin.undo_last_dispatch();
+    let ids = ["one", "other"].map(|body| origin.dispatch(destination, body.as_bytes()));
+
+    let _again = Process::start(&world, &role, None);
+    let folder = world.folder(1, "instant");
+    let signed = |index: u32| {
+        let file = std::fs::read(folder.join(format!("{index}_with_id.json"))).ok()?;
+        Some(SignedCheckpoint::from_json(&file).ok()?.checkpoint.message_id.0)
+    };
+    eventually("the new branch", async || [signed(BATCH - 1), signed(BATCH)] == ids.map(Some))
+        .await;
+    assert!(folder.join(format!("reorg_evidence_{}.json", BATCH - 1)).exists());
+    assert!(!folder.join("reorg_flag.json").exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_relayer_that_dies_at_any_point_delivers_once() {
     let world = World::new().await;
     let _validators = world.validators().await;
     let (origin, destination) = (world.origin(), world.destination());
-    for point in RELAYER_POINTS {
+    for (point, paid) in RELAYER_POINTS.into_iter().zip(1..) {
         let id = origin.dispatch(destination, point.as_bytes());
         Process::start(&world, "relayer", Some(point)).died(point).await;
         let _again = Process::start(&world, "relayer", None);
         eventually(point, async || destination.is_delivered(id)).await;
         assert_eq!(destination.deliveries(id), 1);
+        // Nor is a second transaction paid for.
+        assert_eq!(destination.chain.nonce(address_of(world::RELAYER)), paid, "{point}");
     }
 }
 

@@ -24,7 +24,7 @@ use settlement::{
 use crate::world::{Core, World, eventually, explain, key, metric, pay, send, view};
 
 /// Announces a location for a validator that is not running.
-fn announce(core: &Core, signer: &PrivateKeySigner, location: &str) {
+pub(crate) fn announce(core: &Core, signer: &PrivateKeySigner, location: &str) {
     let announcement = Announcement {
         origin: core.domain,
         mailbox: core.mailbox.into_word(),

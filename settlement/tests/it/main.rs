@@ -10,6 +10,8 @@ mod faults;
 mod folder;
 mod gas;
 mod golden;
+mod hostile;
+mod nodes;
 mod reads;
 mod reorgs;
 mod system;

@@ -15,7 +15,7 @@ use alloy::{
 };
 use chain::{
     FinalityRule, KeySource, Manifest,
-    manifest::{ChainManifest, Contracts, TierName},
+    manifest::{ChainManifest, Contracts, TierName, ValidatorSet},
 };
 use deploy::hyperlane::{Artifacts, Contract};
 use devnet::{Chain, ChainConfig, Config, Transact, genesis::DEV_ADDRESSES};
@@ -31,6 +31,10 @@ use settlement::{
     relayer::{self, Confirmations, RelayerConfig, gas::GasPolicy},
     validator::{self, Announce, ValidatorConfig},
 };
+
+#[path = "../../../tests/src/needs.rs"]
+#[expect(unreachable_pub, reason = "the file is a public module of another package")]
+mod needs;
 
 sol! {
     interface TestRecipient {
@@ -51,7 +55,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) const OWNER: Address = DEV_ADDRESSES[0];
 const MNEMONIC: &str = devnet::genesis::MNEMONIC;
-const RELAYER: u32 = 7;
+/// The account that delivers.
+pub(crate) const RELAYER: u32 = 7;
 
 /// The key of a development account.
 pub(crate) fn key(index: u32) -> KeySource {
@@ -283,6 +288,10 @@ impl Core {
 
     fn manifest(&self, rpc: &str, finality: FinalityRule) -> ChainManifest {
         let nowhere = Address::ZERO;
+        let set = |first: u32| ValidatorSet {
+            validators: (first..first + 3).map(address_of).collect(),
+            threshold: 2,
+        };
         ChainManifest {
             chain_id: ChainId(self.chain.chain_id()),
             domain: self.domain,
@@ -318,7 +327,7 @@ impl Core {
                 guardian: OWNER,
             },
             programs: BTreeMap::new(),
-            validators: BTreeMap::new(),
+            validators: [(TierName::Instant, set(1)), (TierName::Finalized, set(4))].into(),
             modules: BTreeMap::new(),
         }
     }
@@ -473,7 +482,7 @@ fn database(path: &Path) -> String {
 
 /// A database named after the path on the server at `METALAYER_TEST_POSTGRES`, if that is set.
 pub(crate) fn postgres(path: &Path) -> Option<String> {
-    let server = std::env::var("METALAYER_TEST_POSTGRES").ok()?;
+    let server = needs::given("METALAYER_TEST_POSTGRES")?;
     let name = format!("settlement_{}", &hex::encode(keccak256(path.display().to_string()))[..24]);
     let created = std::process::Command::new("psql")
         .args([&server, "-qAtc", &format!("CREATE DATABASE {name}")])

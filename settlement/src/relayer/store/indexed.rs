@@ -4,19 +4,23 @@ use chain::{
     db::{self, RowExt as _, Tx, int, word},
     follower::BlockRef,
 };
-use protocol::ids::Domain;
+use protocol::ids::{Domain, MailboxMessageId};
 
 use super::{Leaf, Payment, stored_of};
-use crate::relayer::delivery::Stored;
+use crate::relayer::delivery::{Key, State, Stored};
 
-/// Adds a dispatched message. One that was orphaned comes back when its block does.
-pub(in super::super) async fn add_message(tx: &mut Tx, message: &Stored) -> Result<(), db::Error> {
-    sqlx::query(
+/// Adds a dispatched message. One that was orphaned comes back when its block does. Gives whether it is
+/// still to be delivered: a block may be read again.
+pub(in super::super) async fn add_message(
+    tx: &mut Tx,
+    message: &Stored,
+) -> Result<bool, db::Error> {
+    let row = sqlx::query(
         "INSERT INTO relayer_messages VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, \
          $12, 0, NULL, NULL, NULL, NULL, 0) \
          ON CONFLICT (mailbox_id, block_hash) DO UPDATE SET state = CASE \
          WHEN relayer_messages.state IN ('orphaned', 'delivered_orphan') THEN 'pending' \
-         ELSE relayer_messages.state END",
+         ELSE relayer_messages.state END RETURNING state",
     )
     .bind(message.key.id.to_vec())
     .bind(message.key.block.to_vec())
@@ -30,9 +34,27 @@ pub(in super::super) async fn add_message(tx: &mut Tx, message: &Stored) -> Resu
     .bind(int(message.seen_at))
     .bind(message.state.name())
     .bind(&message.reason)
-    .execute(&mut **tx)
+    .fetch_one(&mut **tx)
     .await?;
-    Ok(())
+    Ok(row.text("state")? == State::Pending.name())
+}
+
+/// Whether the leaf at `index` is known to be the message `id`.
+pub(in super::super) async fn is_leaf(
+    tx: &mut Tx,
+    origin: Domain,
+    (index, id): (u32, MailboxMessageId),
+) -> Result<bool, db::Error> {
+    let row =
+        sqlx::query("SELECT mailbox_id FROM relayer_leaves WHERE origin = $1 AND leaf_index = $2")
+            .bind(i64::from(origin.0))
+            .bind(i64::from(index))
+            .fetch_optional(&mut **tx)
+            .await?;
+    Ok(match row {
+        Some(row) => row.b256("mailbox_id")? == id.0,
+        None => false,
+    })
 }
 
 /// Adds a leaf.
@@ -87,8 +109,8 @@ pub(in super::super) struct Removed {
     pub(in super::super) first_leaf: Option<u64>,
 }
 
-/// Takes back a block of `origin`: its leaves move among the orphans, its payments are subtracted, its
-/// messages are orphaned.
+/// Takes back a block of `origin`: its leaves move among the orphans, its payments are subtracted, what its
+/// mailbox processed is forgotten, its messages are orphaned, in the order of their ids.
 pub(in super::super) async fn remove_block(
     tx: &mut Tx,
     origin: Domain,
@@ -97,7 +119,7 @@ pub(in super::super) async fn remove_block(
     let (origin, hash) = (i64::from(origin.0), block.hash.to_vec());
     let rows = sqlx::query(
         "SELECT * FROM relayer_messages WHERE origin = $1 AND block_hash = $2 \
-         AND state <> 'orphaned' AND state <> 'delivered_orphan'",
+         AND state <> 'orphaned' AND state <> 'delivered_orphan' ORDER BY mailbox_id",
     )
     .bind(origin)
     .bind(hash.clone())
@@ -116,11 +138,25 @@ pub(in super::super) async fn remove_block(
          FROM relayer_leaves WHERE origin = $1 AND block_hash = $2 ON CONFLICT DO NOTHING",
         "DELETE FROM relayer_leaves WHERE origin = $1 AND block_hash = $2",
         "DELETE FROM relayer_payments WHERE origin = $1 AND block_hash = $2",
-        "UPDATE relayer_messages SET state = CASE WHEN state IN ('delivered', 'done') \
-         THEN 'delivered_orphan' ELSE 'orphaned' END WHERE origin = $1 AND block_hash = $2",
+        "DELETE FROM relayer_processed WHERE destination = $1 AND block_hash = $2",
     ] {
         sqlx::query(statement).bind(origin).bind(hash.clone()).execute(&mut **tx).await?;
     }
-    let messages = rows.iter().map(stored_of).collect::<Result<_, _>>()?;
+    let messages = rows.iter().map(stored_of).collect::<Result<Vec<_>, _>>()?;
+    for message in &messages {
+        orphan(tx, message.key).await?;
+    }
     Ok(Removed { messages, first_leaf })
+}
+
+async fn orphan(tx: &mut Tx, key: Key) -> Result<(), db::Error> {
+    sqlx::query(
+        "UPDATE relayer_messages SET state = CASE WHEN state IN ('delivered', 'done') \
+         THEN 'delivered_orphan' ELSE 'orphaned' END WHERE mailbox_id = $1 AND block_hash = $2",
+    )
+    .bind(key.id.to_vec())
+    .bind(key.block.to_vec())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }

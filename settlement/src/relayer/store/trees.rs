@@ -75,6 +75,21 @@ impl Store {
         row.as_ref().map(leaf_of).transpose()
     }
 
+    /// Hash of the block with the last leaf of the origin's present branch.
+    pub(in super::super) async fn last_leaf_block(
+        &self,
+        origin: Domain,
+    ) -> Result<Option<B256>, db::Error> {
+        let row = sqlx::query(
+            "SELECT block_hash FROM relayer_leaves WHERE origin = $1 \
+             ORDER BY leaf_index DESC LIMIT 1",
+        )
+        .bind(i64::from(origin.0))
+        .fetch_optional(self.db.pool())
+        .await?;
+        row.map(|row| row.b256("block_hash")).transpose()
+    }
+
     /// The trunk of an origin's tree.
     pub(in super::super) async fn trunk(&self, origin: Domain) -> Result<Trunk, db::Error> {
         const LEAVES: &str = "SELECT mailbox_id AS leaf FROM relayer_leaves \

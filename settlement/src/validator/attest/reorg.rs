@@ -26,9 +26,9 @@ impl Attester {
         Ok(header.hash == block.hash)
     }
 
-    /// The last block read is gone. Finds the fork: the block from which to read again, after the fast
-    /// tier has taken back what it signed above it. `None`: the final tier had signed above it, keeps
-    /// the evidence and stops.
+    /// The last block read is gone, or is not to be relied on. Finds the fork: the block from which to read
+    /// again, after the fast tier has taken back what it signed above it. `None`: the final tier had
+    /// signed above it, keeps the evidence and stops.
     pub(super) async fn take_back(&mut self, head: BlockHeader) -> Result<Option<u64>, Setback> {
         let (mut kept, mut gone) = (0, count_of(&self.tree));
         while kept < gone {

@@ -18,8 +18,10 @@ use protocol::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Attestor, RECENT, ReadChain, ReadRefusal, execute::Seen};
+use super::{Attestor, ReadChain, ReadRefusal, execute::Seen};
 
+/// How far back dispatches are looked for at the start, and most blocks in one query of logs.
+const RECENT: u64 = 2_000;
 /// Blocks at the tip that are looked at again each time: another branch may have taken their place.
 const OVERLAP: u64 = 16;
 /// Most messages whose anchors are waited for.
@@ -97,8 +99,12 @@ impl Early {
             let bytes = dispatch.data.message;
             let Some((envelope, message)) = origin.parse(&bytes) else { continue };
             let id = envelope.id();
-            let is_ours = self.attestor.keys.contains_key(&message.header.tier.byte());
-            if is_ours && self.waiting.len() < MAX_WAITING && self.is_new((id, block)) {
+            let tier = message.header.tier;
+            if !self.attestor.keys.contains_key(&tier.byte()) {
+                continue;
+            }
+            self.attestor.sighted.insert(id, tier);
+            if self.waiting.len() < MAX_WAITING && self.is_new((id, block)) {
                 self.waiting.push(Waiting {
                     id,
                     block,

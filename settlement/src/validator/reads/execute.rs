@@ -6,7 +6,7 @@ use alloy::{
     primitives::{Address, B256, Bytes, U256},
     rpc::types::TransactionRequest,
 };
-use chain::{ChainClient, client::BlockHeader};
+use chain::{ChainClient, FinalityRule, client::BlockHeader};
 use protocol::{
     abi::messaging::{ReadAnchor, ReadResult},
     finality::Tier,
@@ -47,7 +47,8 @@ impl Attestor {
                     .get(&read.domain)
                     .ok_or(ReadRefusal::Unknown("a read's chain is not configured"))?;
                 let head = match seen {
-                    Seen::AtTip => Some(chain.chain.majority().latest().await?),
+                    // Not the newest block of a majority: on a fast chain no two RPCs name the same.
+                    Seen::AtTip => chain.chain.head(FinalityRule::Blocks(0)).await?,
                     Seen::AtTier(tier) => chain.head(tier).await?,
                 };
                 anchor::find(chain, head, block.timestamp).await?
@@ -101,20 +102,8 @@ async fn execute_at(
             Ok(read::failed())
         }
         Ok(data) => Ok(read::answered(data)),
-        Err(error) if error.revert().is_some() || is_out_of_gas(&error) => Ok(read::failed()),
+        // Out of gas, an invalid opcode and the like are reverts too: the machine says so, not the node.
+        Err(error) if error.revert().is_some() => Ok(read::failed()),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// Nodes say it in their own words; everything else they say is no result.
-fn is_out_of_gas(error: &chain::client::Error) -> bool {
-    match error {
-        chain::client::Error::Node { message, .. } => {
-            let message = message.to_lowercase();
-            ["out of gas", "outofgas", "invalid opcode", "stack underflow"]
-                .iter()
-                .any(|words| message.contains(words))
-        }
-        _ => false,
     }
 }

@@ -6,10 +6,14 @@
 //!
 //! Nodes keep little state, so reads are executed as soon as their anchors are known (`early`), written
 //! down, and signed when the anchors have reached the tier; another anchor by then is executed anew.
+//!
+//! Anyone may ask, so whatever is not recorded is answered without asking a chain, and of what is recorded only
+//! so much at a time (`admission`).
 
 mod anchor;
 mod early;
 mod execute;
+mod recent;
 mod record;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -24,6 +28,7 @@ use axum::{
     Json, Router,
     extract::State,
     http::StatusCode,
+    middleware,
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -38,12 +43,13 @@ use protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::early::Early;
-use self::{execute::Seen, record::Record};
-use super::{endpoints::Endpoints, journal::Journal};
-
-/// How far back a dispatch that is not recorded yet is looked for.
-const RECENT: u64 = 2_000;
+pub(super) use self::{early::Early, record::Record as ReadRecord};
+use self::{execute::Seen, recent::Recent, record::Record};
+use super::{
+    endpoints::Endpoints,
+    journal::{Block, Journal, JournalError},
+};
+use crate::admission::{self, Admission};
 
 /// What is asked: which message's reads.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -103,6 +109,12 @@ impl From<chain::db::Error> for ReadRefusal {
     }
 }
 
+impl From<JournalError> for ReadRefusal {
+    fn from(error: JournalError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
 impl IntoResponse for ReadRefusal {
     fn into_response(self) -> Response {
         let status = match &self {
@@ -154,28 +166,27 @@ impl ReadChain {
 /// Attests reads with the keys of all tiers.
 #[derive(Debug)]
 pub(super) struct Attestor {
-    pub(super) chains: BTreeMap<Domain, ReadChain>,
-    pub(super) keys: BTreeMap<u8, PrivateKeySigner>,
-    pub(super) record: Record,
-    /// Anyone may ask, and every question asks chains: only so many at a time.
-    pub(super) permits: tokio::sync::Semaphore,
+    chains: BTreeMap<Domain, ReadChain>,
+    keys: BTreeMap<u8, PrivateKeySigner>,
+    record: Record,
+    /// Messages with reads that were seen in the logs, with their tiers.
+    sighted: Recent<Tier>,
+    /// Messages that will never be attested here, and why.
+    refused: Recent<&'static str>,
 }
 
-/// Questions answered at the same time.
-pub(super) const MAX_QUESTIONS: usize = 32;
-
-pub(super) use record::Record as ReadRecord;
-
 pub(super) fn routes(attestor: Arc<Attestor>) -> Router {
-    Router::new().route("/read", post(attest)).with_state(attestor)
+    let admission = Arc::<Admission>::default();
+    Router::new()
+        .route("/read", post(attest))
+        .route_layer(middleware::from_fn_with_state(admission, admission::admit))
+        .with_state(attestor)
 }
 
 async fn attest(
     State(attestor): State<Arc<Attestor>>,
     Json(request): Json<ReadRequest>,
 ) -> Result<Json<ReadAttestation>, ReadRefusal> {
-    let closed = |error: tokio::sync::AcquireError| ReadRefusal::Unavailable(error.to_string());
-    let _permit = attestor.permits.acquire().await.map_err(closed)?;
     attestor.attest(MailboxMessageId(request.mailbox_id)).await.map(Json)
 }
 
@@ -189,8 +200,33 @@ struct Dispatched {
 const MALFORMED: ReadRefusal = ReadRefusal::Unknown("not a message of the configured router");
 
 impl Attestor {
+    pub(super) fn new(
+        chains: BTreeMap<Domain, ReadChain>,
+        keys: BTreeMap<u8, PrivateKeySigner>,
+        record: Record,
+    ) -> Self {
+        Self { chains, keys, record, sighted: Recent::default(), refused: Recent::default() }
+    }
+
     async fn attest(&self, id: MailboxMessageId) -> Result<ReadAttestation, ReadRefusal> {
-        let (origin, dispatched) = self.find(id).await?;
+        if let Some(reason) = self.refused.get(id) {
+            return Err(ReadRefusal::Unknown(reason));
+        }
+        let recorded = self.recorded(id).await?;
+        let answer = self.attest_recorded(id, recorded).await;
+        if let Err(ReadRefusal::Unknown(reason)) = &answer {
+            // A message is what its id says, and the configuration stays as it is.
+            self.refused.insert(id, *reason);
+        }
+        answer
+    }
+
+    async fn attest_recorded(
+        &self,
+        id: MailboxMessageId,
+        recorded: Vec<(&ReadChain, Block)>,
+    ) -> Result<ReadAttestation, ReadRefusal> {
+        let (origin, dispatched) = self.find(id, recorded).await?;
         let (envelope, message) = origin.parse(&dispatched.envelope).ok_or(MALFORMED)?;
         let tier = message.header.tier;
         let key = self
@@ -229,58 +265,45 @@ impl Attestor {
         Ok(attestation(key.address(), message.id(), &digest, signature))
     }
 
-    /// The dispatch of a message, in the log of one of the configured mailboxes: first where a journal
-    /// says, then among recent blocks.
-    async fn find(&self, id: MailboxMessageId) -> Result<(&ReadChain, Dispatched), ReadRefusal> {
+    /// Where this validator recorded a leaf of the message. Asks no chain: what is not recorded is not final.
+    async fn recorded(
+        &self,
+        id: MailboxMessageId,
+    ) -> Result<Vec<(&ReadChain, Block)>, ReadRefusal> {
+        let sighted = self.sighted.get(id);
+        let mut found = Vec::new();
         for chain in self.chains.values() {
-            let mut from = None;
-            for journal in chain.journals.values() {
-                let block = journal
-                    .block_of(id)
-                    .await
-                    .map_err(|error| ReadRefusal::Unavailable(error.to_string()))?;
-                from = from.or(block);
-            }
-            let from = match from {
-                Some(block) => block,
-                None => chain.chain.any().latest().await?.number.saturating_sub(RECENT),
-            };
-            let filter = Filter::new()
-                .address(chain.manifest.contracts.mailbox)
-                .event_signature(Mailbox::DispatchId::SIGNATURE_HASH)
-                .topic1(id.0)
-                .from_block(from);
-            let found = chain.chain.majority().logs(&filter).await?;
-            let Some(hash) = found.first().and_then(|log| log.block_hash) else { continue };
-            if let Some(dispatched) = self.read_dispatch(chain, id, hash).await? {
-                return Ok((chain, dispatched));
+            for (tier, journal) in &chain.journals {
+                if sighted.is_some_and(|sighted| sighted.byte() != *tier) {
+                    continue;
+                }
+                let Some(block) = journal.block_of(id).await? else { continue };
+                if !found.iter().any(|(_, known)| *known == block) {
+                    found.push((chain, block));
+                }
             }
         }
-        Err(ReadRefusal::Unknown("no such message was dispatched"))
+        match sighted {
+            _ if !found.is_empty() => Ok(found),
+            Some(tier) => Err(ReadRefusal::Pending(format!("its block is not {tier} yet"))),
+            None => Err(ReadRefusal::Unknown("no such message was dispatched")),
+        }
     }
 
-    async fn read_dispatch(
+    /// The dispatch of a message, in the log of the configured mailbox, in one of the blocks where it is recorded.
+    async fn find<'a>(
         &self,
-        chain: &ReadChain,
         id: MailboxMessageId,
-        hash: B256,
-    ) -> Result<Option<Dispatched>, ReadRefusal> {
-        let filter = Filter::new()
-            .address(chain.manifest.contracts.mailbox)
-            .event_signature(Mailbox::Dispatch::SIGNATURE_HASH)
-            .at_block_hash(hash);
-        let Some(block) = chain.chain.majority().block(alloy::eips::BlockId::hash(hash)).await?
-        else {
-            return Ok(None);
-        };
-        for log in chain.chain.majority().logs(&filter).await? {
-            let Ok(dispatch) = Mailbox::Dispatch::decode_log(&log.inner) else { continue };
-            let envelope = dispatch.data.message;
-            if Envelope::parse(&envelope).is_ok_and(|envelope| envelope.id() == id) {
-                return Ok(Some(Dispatched { envelope, block }));
+        recorded: Vec<(&'a ReadChain, Block)>,
+    ) -> Result<(&'a ReadChain, Dispatched), ReadRefusal> {
+        for (chain, recorded) in recorded {
+            let block = chain.chain.majority().block(recorded.number).await?;
+            let Some(block) = block.filter(|block| block.hash == recorded.hash) else { continue };
+            if let Some(envelope) = envelope(chain, id, recorded.hash).await? {
+                return Ok((chain, Dispatched { envelope, block }));
             }
         }
-        Ok(None)
+        Err(ReadRefusal::Pending("the block where it is recorded is not on the chain".to_owned()))
     }
 
     /// Whether this validator signed the message's leaf at the tier of the message, in that block.
@@ -293,12 +316,28 @@ impl Attestor {
     ) -> Result<(), ReadRefusal> {
         let pending = || ReadRefusal::Pending(format!("its block is not {tier} yet"));
         let journal = origin.journals.get(&tier.byte()).ok_or_else(pending)?;
-        let recorded = journal
-            .is_recorded(id, dispatched.block.hash)
-            .await
-            .map_err(|error| ReadRefusal::Unavailable(error.to_string()))?;
-        if recorded { Ok(()) } else { Err(pending()) }
+        let is_recorded = journal.is_recorded(id, dispatched.block.hash).await?;
+        if is_recorded { Ok(()) } else { Err(pending()) }
     }
+}
+
+/// The envelope that the mailbox dispatched in a block.
+async fn envelope(
+    chain: &ReadChain,
+    id: MailboxMessageId,
+    block: B256,
+) -> Result<Option<Bytes>, ReadRefusal> {
+    let filter = Filter::new()
+        .address(chain.manifest.contracts.mailbox)
+        .event_signature(Mailbox::Dispatch::SIGNATURE_HASH)
+        .at_block_hash(block);
+    let logs = chain.chain.majority().logs(&filter).await?;
+    let mut envelopes = logs
+        .iter()
+        .filter_map(|log| Mailbox::Dispatch::decode_log(&log.inner).ok())
+        .map(|dispatch| dispatch.data.message);
+    let is_it = |bytes: &Bytes| Envelope::parse(bytes).is_ok_and(|parsed| parsed.id() == id);
+    Ok(envelopes.find(is_it))
 }
 
 /// What the reads of a message came to.
