@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use alloy::primitives::{Address, U256};
+use prices::{Price, Range, Ticker};
 
 /// A token on one chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Token {
     /// EIP-155 id of its chain.
     pub chain_id: u64,
@@ -15,8 +16,19 @@ pub struct Token {
     pub symbol: String,
     /// How many decimals its amounts have.
     pub decimals: u8,
-    /// Price of one whole token in millionths of a US dollar, when known.
-    pub micro_usd: Option<u64>,
+    /// What says what it is worth.
+    pub pricing: Pricing,
+}
+
+/// What says what a token is worth.
+#[derive(Clone, Debug)]
+pub enum Pricing {
+    /// Nothing.
+    Unknown,
+    /// The configuration: this price, always.
+    Fixed(Price),
+    /// The market, at the moment of asking.
+    Market(Ticker),
 }
 
 impl Token {
@@ -25,16 +37,30 @@ impl Token {
         self.address.is_zero()
     }
 
-    /// The value of an amount in US dollars, when the price is known. Rounded as floats are: for
-    /// ranking and display, never for amounts that are paid.
+    /// Price of one whole token now, when it is known: the middle of what the market believes.
+    pub fn price(&self) -> Option<Price> {
+        match &self.pricing {
+            Pricing::Unknown => None,
+            Pricing::Fixed(price) => Some(*price),
+            Pricing::Market(ticker) => ticker.range().ok().map(Range::midpoint),
+        }
+    }
+
+    /// The value of an amount in US dollars now, when the price is known.
     pub fn usd(&self, amount: U256) -> Option<f64> {
+        self.price().map(|price| self.usd_at(price, amount))
+    }
+
+    /// The value of an amount in US dollars at a price of one whole token. Rounded as floats are:
+    /// for ranking and display, never for amounts that are paid.
+    pub fn usd_at(&self, price: Price, amount: U256) -> f64 {
         let whole = f64::from(amount) / 10_f64.powi(i32::from(self.decimals));
-        self.micro_usd.map(|price| whole * price as f64 / 1e6)
+        whole * price.dollars()
     }
 }
 
 /// All tokens, by chain and address.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct TokenBook {
     chains: BTreeMap<u64, BTreeMap<Address, Arc<Token>>>,
 }
@@ -87,7 +113,7 @@ pub(crate) mod tests {
             address,
             symbol: symbol.into(),
             decimals,
-            micro_usd: Some(micro_usd),
+            pricing: Price::from_micro_usd(micro_usd).map_or(Pricing::Unknown, Pricing::Fixed),
         };
         TokenBook::new([
             token(CHAIN_A, Address::ZERO, "ETH", 18, 2_000_000_000),
@@ -102,7 +128,7 @@ pub(crate) mod tests {
         let book = book();
         let ether = book.token(CHAIN_A, Address::ZERO).unwrap();
         assert_eq!(ether.usd(U256::from(500_000_000_000_000_000_u64)), Some(1_000.0));
-        let unpriced = Token { micro_usd: None, ..Token::clone(ether) };
+        let unpriced = Token { pricing: Pricing::Unknown, ..Token::clone(ether) };
         assert_eq!(unpriced.usd(U256::from(1)), None);
     }
 }

@@ -7,6 +7,7 @@ use std::{
 
 use alloy::primitives::Address;
 use api::aggregator::RouteLimit;
+use prices::{Price, PricesConfig};
 use service::{
     config::{FromToml, Section},
     secret::Secret,
@@ -15,8 +16,8 @@ use url::Url;
 
 use crate::{
     cache::Lifetimes,
-    http::{AdmissionConfig, ApiKey, Scope},
-    provider::{Asking, BreakerConfig},
+    http::{AdmissionConfig, ApiKey, Scope, StreamLimits},
+    provider::{Asking, BreakerConfig, Recipients},
     quoting::{Limits, Patience, Simulations},
     webhooks::WebhookConfig,
 };
@@ -49,7 +50,7 @@ pub struct Config {
     pub provider_concurrency: usize,
     /// How many steps are simulated at once.
     pub simulations: Simulations,
-    /// Bounds on value.
+    /// Bounds on value and time.
     pub limits: Limits,
     /// Whether orders may be signed instead of sent.
     pub gasless: bool,
@@ -63,6 +64,8 @@ pub struct Config {
     pub max_body: usize,
     /// Origins of pages that may call the API.
     pub cors_origins: Vec<String>,
+    /// Where prices that tokens name come from, and when they are believed.
+    pub prices: Option<PricesConfig>,
     /// Tokens that can be moved.
     pub tokens: Vec<TokenConfig>,
     /// Our solvers.
@@ -84,10 +87,31 @@ pub struct TokenConfig {
     pub symbol: String,
     /// How many decimals its amounts have.
     pub decimals: u8,
-    /// Price of one whole token in millionths of a US dollar.
-    pub micro_usd: Option<u64>,
+    /// What it is worth.
+    pub price: TokenPrice,
     /// Whether an allowance must be set to zero before it is set anew.
     pub reset_approval: bool,
+}
+
+/// What a token is worth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenPrice {
+    /// Nobody says.
+    Unknown,
+    /// Always this, for development and tests.
+    Fixed(Price),
+    /// What `[prices]` says of this symbol.
+    Market(String),
+}
+
+impl TokenPrice {
+    /// The symbol, where the price comes from `[prices]`.
+    pub fn symbol(&self) -> Option<&str> {
+        match self {
+            Self::Market(symbol) => Some(symbol),
+            Self::Unknown | Self::Fixed(_) => None,
+        }
+    }
 }
 
 /// A solver of the network.
@@ -108,6 +132,8 @@ pub struct ProviderConfig {
     pub url: Url,
     /// Its contracts, by chain: nothing else is called or approved for it.
     pub contracts: Vec<ContractConfig>,
+    /// Whom it may be asked to pay.
+    pub recipients: Recipients,
 }
 
 /// A contract of a provider.
@@ -155,7 +181,11 @@ impl FromToml for Config {
         let gasless = section.or_default("gasless", true, "true or false");
         let max_body = section.or_default("max_body", MAX_BODY, "a number of bytes");
         let cors_origins = section.list("cors_origins", "origins such as https://bridge.example");
-        let tokens = section.tables("tokens");
+        let prices = section.optional_section::<PricesConfig>("prices");
+        let tokens = section.tables::<TokenConfig>("tokens");
+        if prices.is_some() || !section.has("prices") {
+            refuse_unknown_prices(section, tokens.as_deref().unwrap_or_default(), prices.as_ref());
+        }
         let solvers = section.tables("solvers");
         let providers = section.tables("providers");
         let routes = section.tables::<RouteKeys>("routes");
@@ -177,6 +207,7 @@ impl FromToml for Config {
             admission: admission.map_or_else(AdmissionConfig::default, |keys| keys.0),
             max_body,
             cors_origins,
+            prices,
             tokens: tokens?,
             solvers: solvers?,
             providers: providers?,
@@ -194,16 +225,57 @@ impl FromToml for TokenConfig {
         if decimals.is_some_and(|decimals: u8| decimals > 36) {
             section.fault("decimals", "a number from 0 to 36", "more");
         }
-        let micro_usd = section.optional("micro_usd", "millionths of a US dollar for one token");
+        let price = token_price(section);
         let reset_approval = section.or_default("reset_approval", false, "true or false");
         Some(Self {
             chain_id: chain_id?,
             address,
             symbol: symbol?,
             decimals: decimals?,
-            micro_usd,
+            price: price?,
             reset_approval,
         })
+    }
+}
+
+/// The price of a token: the symbol of one, or the price itself, or nothing.
+fn token_price(section: &mut Section<'_>) -> Option<TokenPrice> {
+    let symbol = section.optional("price", "a symbol that [prices] knows");
+    let micro_usd = section.optional("micro_usd", "millionths of a US dollar for one token");
+    match (symbol, micro_usd) {
+        (None, None) => Some(TokenPrice::Unknown),
+        (Some(symbol), None) => Some(TokenPrice::Market(symbol)),
+        (None, Some(micro_usd)) => {
+            let price = Price::from_micro_usd(micro_usd).map(TokenPrice::Fixed);
+            if price.is_none() {
+                section.fault("micro_usd", "a number above 0", "0");
+            }
+            price
+        }
+        (Some(_), Some(_)) => {
+            section.fault("price", "one of `price` and `micro_usd`", "both");
+            None
+        }
+    }
+}
+
+/// A price that too few sources carry would never be believed.
+fn refuse_unknown_prices(
+    section: &mut Section<'_>,
+    tokens: &[TokenConfig],
+    prices: Option<&PricesConfig>,
+) {
+    let needed = prices.map_or(1, |prices| prices.limits.sources_needed());
+    for (index, token) in tokens.iter().enumerate() {
+        let Some(symbol) = token.price.symbol() else { continue };
+        let given = prices.map_or(0, |prices| prices.carriers(symbol));
+        if given < needed {
+            section.fault(
+                &format!("tokens.{index}.price"),
+                &format!("a symbol that at least {needed} of prices.sources carry"),
+                &format!("{symbol}, which {given} carry"),
+            );
+        }
     }
 }
 
@@ -220,7 +292,10 @@ impl FromToml for ProviderConfig {
         let name = section.required("name", "a name");
         let url = section.required("url", "a URL such as https://quotes.example/v1");
         let contracts = section.tables("contracts");
-        Some(Self { name: name?, url: url?, contracts: contracts? })
+        let mut addresses = |key| section.list(key, "addresses").into_iter().collect();
+        let recipients =
+            Recipients { allow: addresses("allow_recipients"), deny: addresses("deny_recipients") };
+        Some(Self { name: name?, url: url?, contracts: contracts?, recipients })
     }
 }
 
@@ -270,7 +345,14 @@ impl FromToml for LimitKeys {
             max_gain: section.or_default("max_gain", default.max_gain, "a fraction such as 0.02"),
             max_loss: section.or_default("max_loss", default.max_loss, "a fraction such as 0.2"),
             dust_usd: section.or_default("dust_usd", default.dust_usd, "US dollars"),
+            max_spread: section.or_default(
+                "max_spread",
+                default.max_spread,
+                "a fraction such as 0.25",
+            ),
             max_order_usd: section.optional("max_order_usd", "US dollars"),
+            max_quote_life: section.duration_or("max_quote_life", default.max_quote_life),
+            max_escrow: section.duration_or("max_escrow", default.max_escrow),
         }))
     }
 }
@@ -357,6 +439,12 @@ impl FromToml for AdmissionKeys {
             section.or_default("concurrency", default.concurrency, "a number of requests");
         let queue = section.or_default("queue", default.queue, "a number of requests");
         let queue_for = section.duration_or("queue_for", default.queue_for);
+        let body_within = section.duration_or("body_within", default.body_within);
+        let streams = StreamLimits {
+            all: section.or_default("streams", default.streams.all, "a number of streams"),
+            each: section.or_default("streams_each", default.streams.each, "a number of streams"),
+            life: section.duration_or("stream_life", default.streams.life),
+        };
         let proxies = section.list::<IpAddr>("trusted_proxies", "IP addresses such as 10.0.0.1");
         let keys = section.tables::<KeyConfig>("keys")?;
         Some(Self(AdmissionConfig {
@@ -367,6 +455,8 @@ impl FromToml for AdmissionKeys {
             concurrency,
             queue,
             queue_for,
+            body_within,
+            streams,
         }))
     }
 }
@@ -404,10 +494,16 @@ mod tests {
         let config = service::config::parse::<Config>(&text).unwrap();
         assert_eq!(config.solvers.len(), 2);
         assert_eq!(config.tokens.len(), 2);
+        assert!(config.tokens.iter().all(|token| token.price.symbol() == Some("ETH")));
         assert_eq!(config.patience, Patience::default());
+        let most = Some(100_000.0);
+        assert_eq!(config.limits, Limits { max_order_usd: most, ..Limits::default() });
+        assert_eq!(config.providers[0].recipients, Recipients::default());
         assert_eq!(config.cache, Lifetimes::default());
         assert_eq!(config.webhooks, WebhookConfig::default());
         assert_eq!(config.admission.keys.len(), 1);
+        assert_eq!(config.admission.streams, StreamLimits::default());
+        assert_eq!(config.admission.body_within, AdmissionConfig::default().body_within);
     }
 
     #[test]
@@ -423,6 +519,29 @@ mod tests {
         assert_eq!(proxies.admission.trusted_proxies.len(), 2);
         let errors = with(r#"["10.0.0.0/8"]"#).unwrap_err();
         assert_eq!(errors.faults()[0].key, "admission.trusted_proxies");
+    }
+
+    #[test]
+    fn a_token_has_one_price_and_sources_that_know_it() {
+        let faults = |from: &str, to: &str| {
+            let text = EXAMPLE.replace("env:AGGREGATOR_INTEGRITY_KEY", &"k".repeat(32));
+            assert!(text.contains(from), "{from}");
+            let text = text.replacen(from, to, 1);
+            service::config::parse::<Config>(&text).unwrap_err().to_string()
+        };
+        let price = "price = \"ETH\"";
+        for (from, to, key) in [
+            (price, "price = \"ETH\"\nmicro_usd = 1", "tokens.0.price: "),
+            (price, "price = \"BTC\"", "tokens.0.price: "),
+            (price, "micro_usd = 0", "tokens.0.micro_usd: "),
+            ("minimum_sources = 1", "minimum_sources = 2", "tokens.1.price: "),
+            ("kind = \"fixed\"", "kind = \"guess\"", "prices.sources.0.kind: "),
+        ] {
+            let faults = faults(from, to);
+            assert!(faults.contains(key), "{faults}");
+        }
+        let unread = faults("kind = \"fixed\"", "kind = \"guess\"");
+        assert!(!unread.contains("tokens"), "who knows what they carry: {unread}");
     }
 
     #[test]

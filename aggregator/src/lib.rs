@@ -10,12 +10,16 @@ pub mod book;
 pub mod cache;
 mod config;
 pub mod http;
+mod market;
 pub mod orders;
 pub mod provider;
+mod pulse;
 pub mod quoting;
 pub mod reputation;
 mod spawn;
 pub mod webhooks;
 
-pub use config::{Config, ContractConfig, KeyConfig, ProviderConfig, SolverConfig, TokenConfig};
+pub use config::{
+    Config, ContractConfig, KeyConfig, ProviderConfig, SolverConfig, TokenConfig, TokenPrice,
+};
 pub use spawn::{Handle, SpawnError, spawn};

@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, extract::connect_info::IntoMakeServiceWithConnectInfo};
+use axum::Router;
 use chain::{
     ChainClient, Db,
     client::ClientOptions,
@@ -13,19 +13,22 @@ use service::{
     admin,
     clock::Clock,
     health::Health,
-    tasks::{Spawner, StopError, Tasks},
+    tasks::{StopError, Tasks},
 };
-use tokio::{net::TcpListener, sync::broadcast};
+use tokio::sync::broadcast;
 
 use crate::{
     Config,
-    book::{Token, TokenBook},
-    http::{self, App, AppParts, HttpConfig},
+    book::{Pricing, Token, TokenBook},
+    config::TokenPrice,
+    http::{self, App, AppParts, HttpConfig, Threads},
+    market::{self, Market},
     orders::{Indexer, Leases, Orders, StoreError, Sweep, Watch},
     provider::{
         Asking, DuplicateProvider, HttpQuotes, Provider, Providers, SolverEndpoint, SolverNetwork,
-        SolverNetworkError,
+        SolverNetworkError, SolverTerms,
     },
+    pulse::{pulse, silence},
     quoting::{Assembly, Engine, EngineConfig, QuoteIds, RouteLimits, Sanity},
     reputation::Reputations,
     webhooks::{Hooks, Secrets, Sender},
@@ -41,9 +44,10 @@ const STOP: Duration = Duration::from_secs(5);
 /// A running aggregator. Dropping it stops everything it started.
 #[derive(Debug)]
 pub struct Handle {
-    address: SocketAddr,
     admin: SocketAddr,
     tasks: Tasks,
+    // Goes last: tasks that stop may hold what was opened on these threads.
+    threads: Threads,
 }
 
 /// The aggregator cannot start.
@@ -63,6 +67,12 @@ pub enum SpawnError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A price is read from a chain that the deployment does not have.
+    #[error("prices: chain {chain} is not in the manifest")]
+    PriceChain {
+        /// The chain.
+        chain: ChainId,
+    },
     /// No HTTP client for webhooks.
     #[error("no HTTP client: {0}")]
     Http(#[from] reqwest::Error),
@@ -88,7 +98,7 @@ pub enum SpawnError {
 impl Handle {
     /// Where the API listens.
     pub const fn address(&self) -> SocketAddr {
-        self.address
+        self.threads.address()
     }
 
     /// Where the operator's endpoint listens.
@@ -141,6 +151,9 @@ async fn start(config: Config) -> Result<Handle, SpawnError> {
         );
         let component = health.component(format!("index {name}"));
         tasks.spawn(format!("index {name}"), indexer.run(tasks.shutdown(), component));
+        let component = health.component(format!("chain {name}"));
+        let pulse = pulse(client.clone(), silence(), component, tasks.shutdown());
+        tasks.spawn(format!("pulse of {name}"), pulse);
     }
 
     let reputations = Arc::new(Reputations::default());
@@ -160,8 +173,14 @@ async fn start(config: Config) -> Result<Handle, SpawnError> {
     let sender = Sender::new(hooks.clone(), secrets.clone(), config.webhooks, clock.clone())?;
     tasks.spawn("webhooks", sender.run(tasks.shutdown(), health.component("webhooks")));
 
-    let book = Arc::new(book(&config));
+    let market = Market::open(&config, &clients, &clock).await?;
+    let book = Arc::new(book(&config, market.as_ref()));
+    if let Some(market) = market {
+        let keep_fresh = market.keep_fresh(tasks.shutdown(), health.component("prices"));
+        tasks.spawn("prices", keep_fresh);
+    }
     let engine = engine(&config, &manifest, clients, &book, Arc::clone(&reputations), &clock)?;
+    tasks.spawn("providers", engine.providers().clone().watch(tasks.shutdown()));
     let app = App::new(AppParts {
         engine,
         book,
@@ -181,10 +200,14 @@ async fn start(config: Config) -> Result<Handle, SpawnError> {
         max_body: config.max_body,
         cors_origins: config.cors_origins.clone(),
     };
-    let admin = admin::serve(config.admin, health, Router::new(), &tasks.spawner()).await?;
-    let address = serve(config.listen, http::router(app, &http), &tasks.spawner()).await?;
-    tracing::info!(%address, %admin, "aggregator is up");
-    Ok(Handle { address, admin, tasks })
+    let spawner = tasks.spawner();
+    let admin = admin::serve(config.admin, health, Router::new(), &spawner).await?;
+    let router = http::router(app, &http, &spawner);
+    let threads = Threads::serve(config.listen, &router, &spawner)
+        .await
+        .map_err(|cause| SpawnError::Listen { address: config.listen, cause })?;
+    tracing::info!(address = %threads.address(), %admin, "aggregator is up");
+    Ok(Handle { admin, tasks, threads })
 }
 
 /// Lets the counters that alert rules watch begin at zero: one that comes into being with its first
@@ -200,23 +223,9 @@ fn begin_counters(config: &Config) {
         metrics::counter!("metalayer_aggregator_offers_refused_total", "provider" => label)
             .increment(0);
     }
-}
-
-async fn serve(
-    address: SocketAddr,
-    router: Router,
-    tasks: &Spawner,
-) -> Result<SocketAddr, SpawnError> {
-    let cannot = |cause| SpawnError::Listen { address, cause };
-    let listener = TcpListener::bind(address).await.map_err(cannot)?;
-    let bound = listener.local_addr().map_err(cannot)?;
-    let service: IntoMakeServiceWithConnectInfo<Router, SocketAddr> =
-        router.into_make_service_with_connect_info();
-    let shutdown = tasks.shutdown();
-    tasks.spawn("api", async move {
-        axum::serve(listener, service).with_graceful_shutdown(shutdown.cancelled_owned()).await
-    });
-    Ok(bound)
+    for source in config.prices.iter().flat_map(|prices| &prices.sources) {
+        metrics::counter!(market::FAULTS, "source" => source.name().to_owned()).increment(0);
+    }
 }
 
 async fn clients(manifest: &Manifest) -> Result<BTreeMap<ChainId, ChainClient>, SpawnError> {
@@ -231,13 +240,18 @@ async fn clients(manifest: &Manifest) -> Result<BTreeMap<ChainId, ChainClient>, 
     Ok(clients)
 }
 
-fn book(config: &Config) -> TokenBook {
+fn book(config: &Config, market: Option<&Market>) -> TokenBook {
+    let pricing = |price: &TokenPrice| match price {
+        TokenPrice::Unknown => None,
+        TokenPrice::Fixed(price) => Some(Pricing::Fixed(*price)),
+        TokenPrice::Market(symbol) => market?.ticker(symbol).map(Pricing::Market),
+    };
     TokenBook::new(config.tokens.iter().map(|token| Token {
         chain_id: token.chain_id,
         address: token.address,
         symbol: token.symbol.clone(),
         decimals: token.decimals,
-        micro_usd: token.micro_usd,
+        pricing: pricing(&token.price).unwrap_or(Pricing::Unknown),
     }))
 }
 
@@ -254,13 +268,19 @@ fn engine(
         .iter()
         .map(|solver| SolverEndpoint { name: solver.name.clone(), url: solver.url.clone() })
         .collect();
-    let solvers = SolverNetwork::new(SOLVER_NETWORK, &endpoints, manifest, config.breaker)?;
-    let mut providers: Vec<Arc<dyn Provider>> = vec![Arc::new(solvers)];
     let mut sanity = Sanity { limits: config.limits, ..Sanity::default() };
+    let terms = SolverTerms {
+        breaker: config.breaker,
+        patience: config.patience,
+        sanity: sanity.clone(),
+        clock: clock.clone(),
+    };
+    let solvers = SolverNetwork::new(SOLVER_NETWORK, &endpoints, manifest, terms)?;
+    let mut providers: Vec<Arc<dyn Provider>> = vec![Arc::new(solvers)];
     for provider in &config.providers {
         let quotes =
             HttpQuotes::new(&provider.name, &provider.url).map_err(SolverNetworkError::from)?;
-        providers.push(Arc::new(quotes));
+        providers.push(Arc::new(quotes.paying(provider.recipients.clone())));
         for contract in &provider.contracts {
             let targets = sanity.allowed_targets.entry(provider.name.clone()).or_default();
             targets.insert((contract.chain_id, contract.address));

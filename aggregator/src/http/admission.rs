@@ -1,6 +1,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::IpAddr,
     num::NonZeroU32,
     sync::Arc,
     time::Duration,
@@ -8,8 +8,7 @@ use std::{
 
 use api::aggregator::ErrorCode;
 use axum::{
-    extract::{ConnectInfo, Request, State},
-    http::HeaderMap,
+    extract::{Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -19,19 +18,32 @@ use governor::{
     state::keyed::DashMapStateStore,
 };
 use sha2::{Digest, Sha256};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::interval,
+};
+use tokio_util::sync::CancellationToken;
 
-use super::{ApiError, request_id};
+use super::{
+    ApiError,
+    body::BodyLimits,
+    caller::{Who, network_of},
+    request_id,
+    streams::{StreamLimits, Streams},
+};
 
 /// The path whose answer is made while it is given.
 const QUOTE_STREAM: &str = "/v1/quotes/stream";
-/// Where proxies write whom they heard; each adds its peer on the right.
-const FORWARDED_FOR: &str = "x-forwarded-for";
+/// What load balancers ask: they have an answer whatever else there is to do.
+const HEALTH: &str = "/health";
+/// How often callers who have gone are forgotten.
+const FORGET: Duration = Duration::from_secs(60);
 
 /// Who may ask how much.
 #[derive(Clone, Debug)]
 pub struct AdmissionConfig {
-    /// Requests a second and address without a key; `None` for no bound.
+    /// Requests a second without a key, of one address (of IPv6: of one network of 64 bits); `None`
+    /// for no bound.
     pub anonymous_per_second: Option<NonZeroU32>,
     /// Whether requests without a key are answered at all.
     pub anonymous: bool,
@@ -45,6 +57,10 @@ pub struct AdmissionConfig {
     pub queue: usize,
     /// How long they wait.
     pub queue_for: Duration,
+    /// How long the body of a request may take to come.
+    pub body_within: Duration,
+    /// How many streams of orders may be open, and for how long.
+    pub streams: StreamLimits,
 }
 
 impl Default for AdmissionConfig {
@@ -59,6 +75,8 @@ impl Default for AdmissionConfig {
             concurrency: 1_024,
             queue: 1_024,
             queue_for: Duration::from_millis(250),
+            body_within: Duration::from_secs(5),
+            streams: StreamLimits::default(),
         }
     }
 }
@@ -109,18 +127,21 @@ pub(super) struct Admission(Arc<Guard>);
 #[derive(Debug)]
 struct Guard {
     config: AdmissionConfig,
-    anonymous: Option<Limiter<IpAddr>>,
+    bodies: BodyLimits,
+    networks: Option<Limiter<IpAddr>>,
     keyed: BTreeMap<[u8; 32], governor::DefaultDirectRateLimiter>,
     quoting: Arc<Semaphore>,
     queue: Semaphore,
     others: Arc<Semaphore>,
+    streams: Streams,
 }
 
 type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, DefaultClock>;
 
 impl Admission {
-    pub(super) fn new(config: AdmissionConfig) -> Self {
-        let anonymous =
+    /// Admission by this configuration, of bodies of `max_body` bytes at most.
+    pub(super) fn new(config: AdmissionConfig, max_body: usize) -> Self {
+        let networks =
             config.anonymous_per_second.map(|rate| RateLimiter::dashmap(Quota::per_second(rate)));
         let keyed = config
             .keys
@@ -131,35 +152,61 @@ impl Admission {
         let places = || Arc::new(Semaphore::new(config.concurrency));
         let (quoting, others) = (places(), places());
         let queue = Semaphore::new(config.queue);
-        Self(Arc::new(Guard { config, anonymous, keyed, quoting, queue, others }))
+        let bodies = BodyLimits { most: max_body, within: config.body_within };
+        let streams = Streams::new(config.streams);
+        let guard = Guard { config, bodies, networks, keyed, quoting, queue, others, streams };
+        Self(Arc::new(guard))
+    }
+
+    /// Forgets callers who have not asked for a while, until `shutdown`.
+    pub(super) async fn forget(self, shutdown: CancellationToken) {
+        let mut ticks = interval(FORGET);
+        while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+            self.0.forget();
+        }
     }
 }
 
 impl Guard {
-    /// Whose key the request came with, when it may pass.
-    fn check(&self, request: &Request, scope: Option<Scope>) -> Result<Option<Caller>, ApiError> {
-        let Some(scope) = scope else { return Ok(None) };
+    /// Forgets callers to whom the past makes no difference any more.
+    fn forget(&self) {
+        if let Some(networks) = &self.networks {
+            networks.retain_recent();
+            networks.shrink_to_fit();
+        }
+    }
+
+    /// Whom the request counts for, when it may pass. Paths without scope take anybody.
+    fn check(&self, request: &Request, scope: Option<Scope>) -> Result<Who, ApiError> {
         let Some(key) = request.headers().get("x-api-key") else {
             // What is kept for somebody is kept for a key.
-            if !self.config.anonymous || scope == Scope::Webhooks {
+            if scope == Some(Scope::Webhooks) || (scope.is_some() && !self.config.anonymous) {
                 return Err(unauthorized("a key is asked for, in the header x-api-key"));
             }
-            let limiter = self.anonymous.as_ref();
-            return limiter.map_or(Ok(None), |limiter| {
-                let checked = limiter.check_key(&address(request, &self.config.trusted_proxies));
-                checked.map(|()| None).map_err(|until| too_many(&until))
-            });
+            return self.check_network(request);
         };
         let hash: [u8; 32] = Sha256::digest(key.as_bytes()).into();
-        let known = self.config.keys.get(&hash);
-        let known = known.ok_or_else(|| unauthorized("the key in x-api-key is not known"))?;
-        if !known.scopes.contains(&scope) {
-            return Err(unauthorized("the key in x-api-key lacks the scope for this path"));
+        let known = match (self.config.keys.get(&hash), scope) {
+            (Some(known), _) => known,
+            (None, None) => return self.check_network(request),
+            (None, Some(_)) => return Err(unauthorized("the key in x-api-key is not known")),
+        };
+        if scope.is_some_and(|scope| !known.scopes.contains(&scope)) {
+            let message = "the key in x-api-key lacks the scope for this path";
+            return Err(ApiError::new(ErrorCode::Forbidden, message));
         }
         if let Some(limiter) = self.keyed.get(&hash) {
             limiter.check().map_err(|until| too_many(&until))?;
         }
-        Ok(Some(Caller(known.name.clone())))
+        Ok(Who::Key(known.name.clone()))
+    }
+
+    fn check_network(&self, request: &Request) -> Result<Who, ApiError> {
+        let network = network_of(request, &self.config.trusted_proxies);
+        if let Some(limiter) = &self.networks {
+            limiter.check_key(&network).map_err(|until| too_many(&until))?;
+        }
+        Ok(Who::Network(network))
     }
 }
 
@@ -191,29 +238,48 @@ impl Guard {
         }
     }
 
-    /// Lets a request through, or answers 401, 429 or 503.
-    async fn admit(&self, mut request: Request, next: Next) -> Response {
+    /// The request, with all that its handler needs, and its place.
+    async fn let_in(
+        &self,
+        request: Request,
+    ) -> Result<(Request, Option<OwnedSemaphorePermit>), ApiError> {
         let scope = scope_of(request.uri().path());
-        match self.check(&request, scope) {
-            Ok(Some(caller)) => drop(request.extensions_mut().insert(caller)),
-            Ok(None) => {}
-            Err(refused) => return turned_away(refused),
+        let who = self.check(&request, scope)?;
+        // Whoever sends slowly holds no place meanwhile.
+        let mut request = self.bodies.read(request).await?;
+        if let Who::Key(name) = &who {
+            request.extensions_mut().insert(Caller(name.clone()));
+        }
+        if scope == Some(Scope::Quotes) {
+            request.extensions_mut().insert(who.clone());
+        }
+        if is_order_stream(request.uri().path()) {
+            let open = self.streams.open(who)?;
+            request.extensions_mut().insert(open);
         }
         // The place is free again when the answer begins: a stream is open for long and works
         // little. A stream of quotes works all the time, and holds it.
-        let _place = match self.place(scope).await {
-            Ok(place) if request.uri().path() == QUOTE_STREAM => {
-                request.extensions_mut().insert(Place(Arc::new(place)));
-                None
-            }
-            Ok(place) => Some(place),
-            Err(refused) => return turned_away(refused),
-        };
-        next.run(request).await
+        let place = self.place(scope).await?;
+        if request.uri().path() == QUOTE_STREAM {
+            request.extensions_mut().insert(Place(Arc::new(place)));
+            return Ok((request, None));
+        }
+        Ok((request, Some(place)))
+    }
+
+    /// Lets a request through, or answers why not.
+    async fn admit(&self, request: Request, next: Next) -> Response {
+        if request.uri().path() == HEALTH {
+            return next.run(request).await;
+        }
+        match self.let_in(request).await {
+            Ok((request, _place)) => next.run(request).await,
+            Err(refused) => turned_away(refused),
+        }
     }
 }
 
-/// Lets a request through under an id of its own, or answers 401, 429 or 503.
+/// Lets a request through under an id of its own, or answers why not.
 pub(super) async fn enter(
     State(Admission(guard)): State<Admission>,
     request: Request,
@@ -235,38 +301,9 @@ fn scope_of(path: &str) -> Option<Scope> {
     }
 }
 
-/// Whom the request counts for.
-fn address(request: &Request, proxies: &BTreeSet<IpAddr>) -> IpAddr {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
-    client(peer, request.headers(), proxies)
-}
-
-/// The peer; or, when that is a proxy of ours, the last that is none in what the proxies wrote.
-fn client(peer: IpAddr, headers: &HeaderMap, proxies: &BTreeSet<IpAddr>) -> IpAddr {
-    let peer = peer.to_canonical();
-    if !proxies.contains(&peer) {
-        return peer;
-    }
-    // From the right: what stands before the first stranger is that stranger's word.
-    for line in headers.get_all(FORWARDED_FOR).iter().rev() {
-        let Ok(line) = line.to_str() else { return peer };
-        for heard in line.rsplit(',') {
-            match forwarded(heard.trim()) {
-                Some(address) if proxies.contains(&address) => {}
-                Some(address) => return address,
-                None => return peer,
-            }
-        }
-    }
-    peer
-}
-
-/// An address as proxies write it: some add the port.
-fn forwarded(text: &str) -> Option<IpAddr> {
-    let address = text.parse::<IpAddr>();
-    let address = address.or_else(|_| text.parse::<SocketAddr>().map(|socket| socket.ip()));
-    address.ok().map(|address| address.to_canonical())
+/// Whether the answer is a stream of an order's states.
+fn is_order_stream(path: &str) -> bool {
+    path.starts_with("/v1/orders/") && path.ends_with("/stream")
 }
 
 /// The answer to a request that is not let in.
@@ -274,7 +311,8 @@ fn turned_away(refused: ApiError) -> Response {
     let reason = match refused.code {
         ErrorCode::RateLimited => "rate_limited",
         ErrorCode::Overloaded => "overloaded",
-        _ => "unauthorized",
+        ErrorCode::Unauthorized | ErrorCode::Forbidden => "unauthorized",
+        _ => "unreadable",
     };
     metrics::counter!("metalayer_aggregator_turned_away_total", "reason" => reason).increment(1);
     refused.into_response()
@@ -292,43 +330,24 @@ fn too_many(until: &governor::NotUntil<<DefaultClock as Clock>::Instant>) -> Api
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
 
     #[test]
-    fn a_client_is_whom_our_proxies_heard() {
-        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-        let proxies = BTreeSet::from([ip("10.0.0.1"), ip("10.0.0.2"), ip("fd00::1")]);
-        let of = |peer: &str, lines: &[&'static str]| {
-            let mut headers = HeaderMap::new();
-            for &line in lines {
-                headers.append(FORWARDED_FOR, HeaderValue::from_static(line));
-            }
-            client(ip(peer), &headers, &proxies).to_string()
-        };
-        // A stranger may write what it likes.
-        assert_eq!(of("192.0.2.7", &["198.51.100.9"]), "192.0.2.7");
-        assert_eq!(of("10.0.0.1", &["198.51.100.9"]), "198.51.100.9");
-        assert_eq!(of("::ffff:10.0.0.1", &["::ffff:198.51.100.9"]), "198.51.100.9");
-        assert_eq!(of("fd00::1", &["[2001:db8::1]:443"]), "2001:db8::1");
-        // What the client made up stands on the left, what our other proxies added on the right.
-        let lines = &["203.0.113.1, nonsense", "198.51.100.9:4711, 10.0.0.2"];
-        assert_eq!(of("10.0.0.1", lines), "198.51.100.9");
-        // Nothing that could be believed.
-        let useless: [&[&'static str]; 4] =
-            [&[], &["nonsense"], &["198.51.100.9, "], &["10.0.0.2"]];
-        for lines in useless {
-            assert_eq!(of("10.0.0.1", lines), "10.0.0.1", "{lines:?}");
+    fn callers_who_have_gone_are_forgotten() {
+        let anonymous_per_second = NonZeroU32::new(1_000_000);
+        let config = AdmissionConfig { anonymous_per_second, ..AdmissionConfig::default() };
+        let Admission(guard) = Admission::new(config, 0);
+        let networks = guard.networks.as_ref().unwrap();
+        for last in 0..100 {
+            networks.check_key(&IpAddr::from([192, 0, 2, last])).unwrap();
         }
-    }
-
-    #[test]
-    fn without_proxies_of_ours_the_header_says_nothing() {
-        let mut headers = HeaderMap::new();
-        headers.append(FORWARDED_FOR, HeaderValue::from_static("198.51.100.9"));
-        let peer = IpAddr::from([192, 0, 2, 7]);
-        assert_eq!(client(peer, &headers, &AdmissionConfig::default().trusted_proxies), peer);
+        assert_eq!(networks.len(), 100);
+        // Some microseconds later all of them may ask as much as ever.
+        let begun = std::time::Instant::now();
+        while !networks.is_empty() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{} are kept", networks.len());
+            guard.forget();
+        }
     }
 
     #[tokio::test]
@@ -339,7 +358,7 @@ mod tests {
             queue_for: Duration::from_secs(60),
             ..AdmissionConfig::default()
         };
-        let Admission(guard) = Admission::new(config);
+        let Admission(guard) = Admission::new(config, 0);
         let first = guard.place(Some(Scope::Quotes)).await.unwrap();
         let mut second = std::pin::pin!(guard.place(Some(Scope::Quotes)));
         assert!(futures::poll!(second.as_mut()).is_pending());
@@ -356,7 +375,7 @@ mod tests {
     async fn who_waited_in_vain_is_told_to_come_again() {
         let queue_for = Duration::from_millis(1);
         let config = AdmissionConfig { concurrency: 0, queue_for, ..AdmissionConfig::default() };
-        let Admission(guard) = Admission::new(config);
+        let Admission(guard) = Admission::new(config, 0);
         let refused = guard.place(Some(Scope::Quotes)).await.unwrap_err();
         assert_eq!(refused.code, ErrorCode::Overloaded);
     }

@@ -10,9 +10,12 @@ pub(super) enum Refused {
     /// A field or parameter is wrong
     #[response(status = 400)]
     Invalid(ErrorBody),
-    /// The API key is missing, not known or lacks the scope
+    /// The API key is missing or not known
     #[response(status = 401)]
     Unauthorized(ErrorBody),
+    /// The API key lacks the scope for this path
+    #[response(status = 403)]
+    Forbidden(ErrorBody),
     /// Too many requests: wait as `Retry-After` says
     #[response(status = 429)]
     RateLimited(ErrorBody),
@@ -21,10 +24,25 @@ pub(super) enum Refused {
     Overloaded(ErrorBody),
 }
 
+/// Routes that are open to everybody.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "describes answers, which `ApiError` makes")]
+pub(super) enum Limited {
+    /// Too many requests: wait as `Retry-After` says
+    #[response(status = 429)]
+    RateLimited(ErrorBody),
+    /// Too many requests at once: wait as `Retry-After` says
+    #[response(status = 503)]
+    Overloaded(ErrorBody),
+}
+
 /// Routes that take a body.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "describes answers, which `ApiError` makes")]
 pub(super) enum BodyRefused {
+    /// The body did not come in time
+    #[response(status = 408)]
+    TooSlow(ErrorBody),
     /// The body is too large
     #[response(status = 413)]
     TooLarge(ErrorBody),

@@ -1,9 +1,14 @@
+//! Bodies of requests: read to their end before anything else is done, and parsed where they are used.
+
+use std::time::Duration;
+
 use api::aggregator::ErrorCode;
 use axum::{
-    body::Bytes,
-    extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::BytesRejection},
-    http::{StatusCode, header::CONTENT_TYPE, request::Parts},
+    body::{Body, Bytes, HttpBody},
+    extract::{FromRequest, Request},
+    http::header::CONTENT_TYPE,
 };
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
 use super::ApiError;
@@ -12,13 +17,52 @@ use super::ApiError;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct JsonBody<T>(pub(super) T);
 
-/// Query parameters. A fault is answered in the API's form.
+/// How much of a body is read, and for how long.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct QueryParams<T>(pub(super) T);
+pub(super) struct BodyLimits {
+    /// Most bytes.
+    pub(super) most: usize,
+    /// The last of them has come by then.
+    pub(super) within: Duration,
+}
 
-/// A path parameter. A fault is answered in the API's form.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PathParam<T>(pub(super) T);
+impl BodyLimits {
+    /// The request with the whole of its body.
+    ///
+    /// # Errors
+    /// [`ErrorCode::BodyTooLarge`], [`ErrorCode::RequestTimeout`], or [`ErrorCode::InvalidRequest`]
+    /// when the body breaks off.
+    pub(super) async fn read(self, request: Request) -> Result<Request, ApiError> {
+        let (parts, body) = request.into_parts();
+        if body.is_end_stream() {
+            return Ok(Request::from_parts(parts, body));
+        }
+        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+        if announced > self.most {
+            return Err(self.too_large());
+        }
+        let reading = tokio::time::timeout(self.within, Limited::new(body, self.most).collect());
+        let read = reading.await.map_err(|_| self.too_slow())?;
+        let body = read.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                return self.too_large();
+            }
+            let message = format!("`body`: expected all of it, given a part: {error}");
+            ApiError::new(ErrorCode::InvalidRequest, message)
+        })?;
+        Ok(Request::from_parts(parts, Body::from(body.to_bytes())))
+    }
+
+    fn too_large(self) -> ApiError {
+        let message = format!("`body`: expected at most {} bytes, given more", self.most);
+        ApiError::new(ErrorCode::BodyTooLarge, message)
+    }
+
+    fn too_slow(self) -> ApiError {
+        let message = format!("`body`: expected all of it within {:?}, given a part", self.within);
+        ApiError::new(ErrorCode::RequestTimeout, message)
+    }
+}
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
@@ -37,17 +81,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
                 ),
             ));
         }
-        let body = Bytes::from_request(request, state).await.map_err(unreadable)?;
+        let body = Bytes::from_request(request, state).await;
+        let body = body
+            .map_err(|rejection| ApiError::new(ErrorCode::InvalidRequest, rejection.body_text()))?;
         parse(&body).map(Self)
     }
-}
-
-fn unreadable(rejection: BytesRejection) -> ApiError {
-    let code = match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::BodyTooLarge,
-        _ => ErrorCode::InvalidRequest,
-    };
-    ApiError::new(code, rejection.body_text())
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
@@ -68,28 +106,6 @@ fn parse_slowly<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     })?;
     json.end().map_err(|error| ApiError::new(ErrorCode::InvalidRequest, error.to_string()))?;
     Ok(value)
-}
-
-impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for QueryParams<T> {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Query(params) = Query::from_request_parts(parts, state)
-            .await
-            .map_err(|rejection| ApiError::new(ErrorCode::InvalidRequest, rejection.body_text()))?;
-        Ok(Self(params))
-    }
-}
-
-impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for PathParam<T> {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Path(param) = Path::from_request_parts(parts, state)
-            .await
-            .map_err(|rejection| ApiError::new(ErrorCode::InvalidRequest, rejection.body_text()))?;
-        Ok(Self(param))
-    }
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@ use api::aggregator::{
 use axum::{Json, extract::State, http::StatusCode};
 use service::health;
 
-use super::{App, Parts};
+use super::{App, Parts, answers::Limited};
 
 /// The chains of the deployment.
 #[utoipa::path(
     get, path = "/v1/chains", tag = "catalog",
-    responses((status = 200, description = "The chains", body = ChainsResponse))
+    responses((status = 200, description = "The chains", body = ChainsResponse), Limited)
 )]
 pub(super) async fn chains(State(app): State<App>) -> Json<ChainsResponse> {
     let chains = app
@@ -30,7 +30,7 @@ pub(super) async fn chains(State(app): State<App>) -> Json<ChainsResponse> {
 /// The tokens that can be moved.
 #[utoipa::path(
     get, path = "/v1/tokens", tag = "catalog",
-    responses((status = 200, description = "The tokens", body = TokensResponse))
+    responses((status = 200, description = "The tokens", body = TokensResponse), Limited)
 )]
 pub(super) async fn tokens(State(app): State<App>) -> Json<TokensResponse> {
     let tokens = app
@@ -49,7 +49,7 @@ pub(super) async fn tokens(State(app): State<App>) -> Json<TokensResponse> {
 /// Every provider, how it does and what it is worth.
 #[utoipa::path(
     get, path = "/v1/providers", tag = "catalog",
-    responses((status = 200, description = "The providers", body = ProvidersResponse))
+    responses((status = 200, description = "The providers", body = ProvidersResponse), Limited)
 )]
 pub(super) async fn providers(State(app): State<App>) -> Json<ProvidersResponse> {
     let now = app.clock.unix();
@@ -80,22 +80,25 @@ pub(super) async fn providers(State(app): State<App>) -> Json<ProvidersResponse>
     Json(ProvidersResponse { providers })
 }
 
-/// Whether every part works.
+/// How every part is, by name, and the service as a whole under `status`: `ok`, `degraded` (a part
+/// fails and the service goes on without it) or `failing`.
 #[utoipa::path(
     get, path = "/health", tag = "catalog",
     responses(
-        (status = 200, description = "Every part works", body = Parts),
-        (status = 503, description = "A part does not, and why", body = Parts)
+        (status = 200, description = "It serves; what does not work says why", body = Parts),
+        (status = 503, description = "It does not, and why", body = Parts)
     )
 )]
 pub(super) async fn health(State(app): State<App>) -> (StatusCode, Json<Parts>) {
     let parts = app.health.components().into_iter().map(|(name, state)| {
         let state = match state {
             health::State::Ok => "ok".to_owned(),
-            health::State::Failing { reason } => reason,
+            health::State::Degraded { reason } | health::State::Failing { reason } => reason,
         };
         (name, state)
     });
-    let status = if app.health.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(parts.collect()))
+    let status = app.health.status();
+    let whole = ("status".to_owned(), status.name().to_owned());
+    let code = if status.serves() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(parts.chain([whole]).collect()))
 }

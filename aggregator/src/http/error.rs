@@ -1,13 +1,17 @@
 use api::aggregator::{ErrorBody, ErrorCode, ErrorDetail};
 use axum::{
     Json,
-    http::{HeaderValue, StatusCode, header::RETRY_AFTER},
+    http::{
+        HeaderValue, StatusCode,
+        header::{CONNECTION, RETRY_AFTER},
+    },
     response::{IntoResponse, Response},
 };
+use chain::client;
 
 use super::RequestId;
 use crate::{
-    orders::{StoreError, TransactionFault},
+    orders::{SignatureFault, StoreError, TransactionFault},
     quoting::{InvalidField, RefusedQuote},
 };
 
@@ -42,6 +46,12 @@ impl ApiError {
         Self::new(ErrorCode::Internal, "an error of ours; the log has it under the request id")
     }
 
+    /// The origin does not answer: logs the cause.
+    fn chain_away(cause: &client::Error) -> Self {
+        tracing::warn!(%cause, "the origin cannot be asked");
+        Self::new(ErrorCode::Unavailable, "the origin chain cannot be asked now").retry_after(1)
+    }
+
     /// The same error, with a time after which to try again.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
@@ -55,8 +65,10 @@ impl ApiError {
             | ErrorCode::QuoteChanged
             | ErrorCode::TransactionMismatch => StatusCode::BAD_REQUEST,
             ErrorCode::Unauthorized => StatusCode::UNAUTHORIZED,
+            ErrorCode::Forbidden => StatusCode::FORBIDDEN,
             ErrorCode::NotFound => StatusCode::NOT_FOUND,
             ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            ErrorCode::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             ErrorCode::TransactionUnknown => StatusCode::CONFLICT,
             ErrorCode::OrderRefused => StatusCode::UNPROCESSABLE_ENTITY,
             ErrorCode::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -82,6 +94,10 @@ impl IntoResponse for ApiError {
         let mut response = (self.status(), Json(body)).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.code == ErrorCode::RequestTimeout {
+            // The rest of the body may still come, and is no request.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
@@ -114,11 +130,18 @@ impl From<TransactionFault> for ApiError {
             TransactionFault::Foreign { .. } | TransactionFault::Reverted { .. } => {
                 about_it(ErrorCode::TransactionMismatch)
             }
-            TransactionFault::Chain(cause) => {
-                tracing::warn!(%cause, "the origin cannot be asked for a transaction");
-                Self::new(ErrorCode::Unavailable, "the origin chain cannot be asked now")
-                    .retry_after(1)
-            }
+            TransactionFault::Chain(cause) => Self::chain_away(&cause),
+        }
+    }
+}
+
+impl From<SignatureFault> for ApiError {
+    fn from(fault: SignatureFault) -> Self {
+        match fault {
+            SignatureFault::Malformed { .. }
+            | SignatureFault::Foreign { .. }
+            | SignatureFault::Refused { .. } => Self::field("signature", fault.to_string()),
+            SignatureFault::Chain(cause) => Self::chain_away(&cause),
         }
     }
 }

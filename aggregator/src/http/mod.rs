@@ -3,13 +3,17 @@
 mod admission;
 mod answers;
 mod body;
+mod caller;
 mod catalog;
 mod error;
 mod kept_answers;
 mod opening;
 mod orders;
+mod params;
 mod quotes;
 mod request_id;
+mod streams;
+mod threads;
 mod webhooks;
 
 use std::{collections::BTreeMap, ops::Deref, sync::Arc};
@@ -18,11 +22,15 @@ use api::aggregator::{ErrorBody, ErrorCode};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    http::{HeaderValue, header::RETRY_AFTER},
-    middleware::from_fn_with_state,
+    http::{
+        HeaderValue,
+        header::{RETRY_AFTER, X_CONTENT_TYPE_OPTIONS},
+    },
+    middleware::{from_fn_with_state, map_response},
+    response::Response,
 };
 use chain::manifest::Manifest;
-use service::{clock::Clock, health::Health};
+use service::{clock::Clock, health::Health, tasks::Spawner};
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -31,6 +39,8 @@ use utoipa_swagger_ui::SwaggerUi;
 pub use admission::{AdmissionConfig, ApiKey, Scope};
 pub use error::ApiError;
 pub use request_id::RequestId;
+pub use streams::StreamLimits;
+pub use threads::Threads;
 
 use crate::{
     book::TokenBook,
@@ -129,20 +139,30 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     described().split_for_parts().1
 }
 
-/// All routes, behind admission, under a request id.
-pub fn router(app: App, config: &HttpConfig) -> Router {
+/// All routes, behind admission, under a request id. What admission remembers of callers is kept
+/// small by one of `tasks`.
+pub fn router(app: App, config: &HttpConfig, tasks: &Spawner) -> Router {
     let (routes, description) = described().split_for_parts();
-    let admission = Admission::new(config.admission.clone());
+    let admission = Admission::new(config.admission.clone(), config.max_body);
+    tasks.spawn("callers", admission.clone().forget(tasks.shutdown()));
     routes
         .merge(SwaggerUi::new("/docs").url("/openapi.json", description))
         .fallback(|| async { ApiError::new(ErrorCode::NotFound, "no such path; see /docs") })
         .method_not_allowed_fallback(|| async {
             ApiError::new(ErrorCode::MethodNotAllowed, "the path exists, the method does not")
         })
-        .layer(DefaultBodyLimit::max(config.max_body))
+        // Admission has read the body, and bounds it.
+        .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(admission, admission::enter))
         .layer(cors(&config.cors_origins))
+        .layer(map_response(as_declared))
         .with_state(app)
+}
+
+/// Keeps browsers from taking an answer for something else than its content type says.
+async fn as_declared(mut response: Response) -> Response {
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }
 
 fn described() -> OpenApiRouter<App> {
@@ -175,5 +195,5 @@ fn cors(origins: &[String]) -> CorsLayer {
         .expose_headers([RETRY_AFTER])
 }
 
-/// The state of each part, by name.
+/// The state of each part by name, and of all of them under `status`.
 type Parts = BTreeMap<String, String>;

@@ -6,7 +6,7 @@ use protocol::ids::{ChainId, IntentHash};
 
 use super::{ApiError, App};
 use crate::{
-    orders::{Announced, TransactionFault, mined_at},
+    orders::{Announced, TransactionFault, check_signature, mined_at},
     provider::Decline,
     quoting::{RefusedQuote, SignedOrder},
 };
@@ -19,18 +19,19 @@ pub(super) async fn open(app: &App, submitted: &SubmitOrder) -> Result<IntentHas
     let (Some(id), Some(leg)) = (quote.order_id, quote.legs.first()) else {
         return Err(ApiError::field("quote.order_id", "orders of this provider are not followed"));
     };
-    let order = Announced {
+    let mut order = Announced {
         id: id.into(),
         origin: ChainId(leg.origin_chain_id),
         destination: ChainId(leg.destination_chain_id),
         provider: quote.provider.clone(),
         estimated: quote.time.stated,
         transaction: submitted.transaction,
+        mined: None,
         expires: quote.expires_at,
     };
     match (submitted.transaction, &submitted.signature) {
         (Some(hash), None) => {
-            check_transaction(app, quote, leg, id, hash).await?;
+            order.mined = check_transaction(app, quote, leg, id, hash).await?;
             app.orders.announce(&order, app.clock.since_epoch()).await?;
         }
         (None, Some(signature)) => hand_over(app, quote, &order, signature.clone()).await?,
@@ -42,30 +43,32 @@ pub(super) async fn open(app: &App, submitted: &SubmitOrder) -> Result<IntentHas
     Ok(order.id)
 }
 
-/// A transaction counts when it is the quote's and was mined before the quote expired, or can be.
+/// A transaction counts when it is the quote's and was mined before the quote expired, or can be. When
+/// it was mined, by the origin's clock.
 async fn check_transaction(
     app: &App,
     quote: &Quote,
     leg: &Leg,
     id: B256,
     hash: B256,
-) -> Result<(), ApiError> {
+) -> Result<Option<u64>, ApiError> {
     let origin = ChainId(leg.origin_chain_id);
     let chain = app.manifest.by_chain_id(origin).map(|(_, chain)| chain);
     let (Some(chain), Some(client)) = (chain, app.engine.client(origin)) else {
-        return Err(ApiError::field("quote.legs", "the origin is not followed"));
+        return Err(not_followed());
     };
     let mined = mined_at(client, chain.contracts.intent_source, quote, id, hash).await?;
     let now = app.clock.unix();
     match mined {
-        None => not_expired(quote, now),
-        Some(mined) if mined < quote.expires_at => Ok(()),
+        None => not_expired(quote, now)?,
+        Some(mined) if mined < quote.expires_at => {}
         // The expiry is by our clock, the block's time by the chain's, which may run ahead.
         Some(mined) => {
             let latest = client.latest().await.map_err(TransactionFault::from)?;
-            not_expired(quote, by_our_clock(mined, latest.timestamp, now))
+            not_expired(quote, by_our_clock(mined, latest.timestamp, now))?;
         }
     }
+    Ok(mined)
 }
 
 /// When a block of the chain's time `mined` came, by our clock: the latest block has come by `now`,
@@ -75,8 +78,8 @@ const fn by_our_clock(mined: u64, latest: u64, now: u64) -> u64 {
     mined.saturating_sub(latest.saturating_sub(now))
 }
 
-/// Gives a signed order to the solver that quoted it. The row is written before: whatever becomes
-/// of the answer, the order is followed.
+/// Gives a signed order to the solver that quoted it. Only who signed it has it followed. The row is
+/// written before it is given: whatever becomes of the answer, the order is followed.
 async fn hand_over(
     app: &App,
     quote: &Quote,
@@ -95,6 +98,8 @@ async fn hand_over(
     let mut providers = app.engine.providers().iter();
     let entry = providers.find(|entry| entry.provider.name() == quote.provider);
     let provider = &entry.ok_or_else(gone)?.provider;
+    let client = app.engine.client(order.origin).ok_or_else(not_followed)?;
+    check_signature(client, signed.user(), signed.digest(), signed.signature()).await?;
     app.orders.announce(order, app.clock.since_epoch()).await?;
     let Err(decline) = provider.submit(quote.solver.as_deref(), &signed).await else {
         return Ok(());
@@ -116,6 +121,10 @@ fn not_expired(quote: &Quote, at: u64) -> Result<(), ApiError> {
         return Ok(());
     }
     Err(RefusedQuote::Expired { expires_at: quote.expires_at, now: at }.into())
+}
+
+fn not_followed() -> ApiError {
+    ApiError::field("quote.legs", "the origin is not followed")
 }
 
 fn gone() -> ApiError {

@@ -1,11 +1,11 @@
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
 use alloy::primitives::{Address, B256};
 use api::aggregator::{
     ErrorBody, ErrorCode, Order, OrdersResponse, SubmitOrder, SubmitOrderResponse,
 };
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     http::StatusCode,
     response::{
@@ -23,16 +23,23 @@ use utoipa::IntoParams;
 use super::{
     ApiError, App,
     answers::{BodyRefused, Missing, Refused},
-    body::{JsonBody, PathParam, QueryParams},
+    body::JsonBody,
     opening::open,
+    params::{OrderId, Parameters, QueryParams},
     quotes::event,
+    streams::OpenStream,
 };
-use crate::orders::{Page, is_final};
+use crate::orders::{Cursor, Page, is_final};
 
 /// Orders on one page when the caller does not say.
 const PAGE: u32 = 20;
 /// Most orders on one page.
 const MAX_PAGE: u32 = 100;
+/// Longest pause before a stream that missed changes looks at its order: all that missed them would
+/// look at once.
+const SPREAD: Duration = Duration::from_secs(1);
+/// Shortest pause before the listener of a stream that has ended opens another.
+const REOPEN: Duration = Duration::from_secs(1);
 
 /// Which orders to list: by `address` or by `transaction`.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -50,6 +57,15 @@ pub(super) struct ListParams {
     limit: Option<u32>,
     /// `next_cursor` of the page before.
     cursor: Option<String>,
+}
+
+impl Parameters for ListParams {
+    const EXPECTED: &'static [(&'static str, &'static str)] = &[
+        ("address", "0x and 40 hexadecimal digits"),
+        ("transaction", "0x and 64 hexadecimal digits"),
+        ("limit", "1 to 100"),
+        ("cursor", "`next_cursor` of a page"),
+    ];
 }
 
 /// Opens the order of a quote: with the transaction that was sent, or with the signature that the
@@ -98,12 +114,9 @@ pub(super) async fn list(
                 let message = format!("`limit`: expected 1 to {MAX_PAGE}, given {limit}");
                 return Err(ApiError::field("limit", message));
             }
-            let before = params.cursor.as_deref().map(parse_cursor).transpose()?;
-            let page = Page { creator, before, limit };
-            let orders = app.orders.page(page, now).await?;
-            let full = orders.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
-            let last = orders.last().filter(|_| full);
-            let next_cursor = last.map(|order| format!("{}.{}", order.created_at, order.id));
+            let after = params.cursor.as_deref().map(parse_cursor).transpose()?;
+            let (orders, last) = app.orders.page(Page { creator, after, limit }, now).await?;
+            let next_cursor = last.map(|last| last.to_string());
             Ok(Json(OrdersResponse { orders, next_cursor }))
         }
         _ => Err(ApiError::field("address", "give exactly one of `address` and `transaction`")),
@@ -122,17 +135,18 @@ pub(super) async fn list(
 )]
 pub(super) async fn get(
     State(app): State<App>,
-    PathParam(id): PathParam<B256>,
+    OrderId(id): OrderId,
 ) -> Result<Json<Order>, ApiError> {
-    find(&app, id.into()).await.map(Json)
+    find(&app, id).await.map(Json)
 }
 
-/// One order as server-sent events: `order` now and at each change, until its state is final.
+/// One order as server-sent events: `order` now and at each change, until its state is final. A
+/// stream that has lasted long says `end`: open another after `retry` milliseconds.
 #[utoipa::path(
     get, path = "/v1/orders/{id}/stream", tag = "orders",
     params(("id" = String, Path, description = "The intent hash", pattern = "^0x[0-9a-fA-F]{64}$")),
     responses(
-        (status = 200, description = "Events `order` (an Order)",
+        (status = 200, description = "Events `order` (an Order) and `end`",
          content_type = "text/event-stream", body = String),
         Refused,
         Missing,
@@ -140,14 +154,20 @@ pub(super) async fn get(
 )]
 pub(super) async fn stream(
     State(app): State<App>,
-    PathParam(id): PathParam<B256>,
+    Extension(open): Extension<OpenStream>,
+    OrderId(id): OrderId,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
-    let id = IntentHash::from(id);
     // Listen before the first look: a change in between is told twice rather than not at all.
     let changes = app.changes.subscribe();
     let order = find(&app, id).await?;
     let (events, received) = mpsc::channel(16);
-    let following = async move { follow(&app, order, changes, &events).await.unwrap_or_default() };
+    let following = async move {
+        let following = follow(&app, order, changes, &events);
+        if tokio::time::timeout(open.life(), following).await.is_err() {
+            // Who is so slow that there is no room for it sees the end by itself.
+            drop(events.try_send(end()));
+        }
+    };
     let following = futures::stream::once(following).filter_map(|()| None);
     let events = following.merge(ReceiverStream::new(received)).map(Ok);
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
@@ -175,7 +195,10 @@ async fn follow(
                 Ok(changed) if changed.0 == id => break,
                 Ok(_) => {}
                 // Some changes were missed, perhaps ours: look.
-                Err(broadcast::error::RecvError::Lagged(_)) => break,
+                Err(broadcast::error::RecvError::Lagged(_)) => {
+                    tokio::time::sleep(SPREAD.mul_f64(rand::random())).await;
+                    break;
+                }
                 Err(broadcast::error::RecvError::Closed) => return Some(()),
             }
         }
@@ -190,16 +213,21 @@ async fn follow(
     }
 }
 
+/// The last word of a stream that has lasted as long as it may. Those that began together, as after
+/// a restart, are not to begin together again.
+fn end() -> Event {
+    let message = serde_json::json!({ "message": "the stream has lasted long: open another" });
+    event("end", &message).retry(REOPEN.mul_f64(1.0 + 4.0 * rand::random::<f64>()))
+}
+
 async fn find(app: &App, id: IntentHash) -> Result<Order, ApiError> {
     app.orders.get(id, app.clock.unix()).await?.ok_or_else(|| {
         ApiError::new(ErrorCode::NotFound, format!("no order {id} was announced or seen"))
     })
 }
 
-fn parse_cursor(cursor: &str) -> Result<(u64, B256), ApiError> {
-    let parsed =
-        cursor.split_once('.').and_then(|(at, id)| Some((at.parse().ok()?, id.parse().ok()?)));
-    parsed.ok_or_else(|| {
+fn parse_cursor(cursor: &str) -> Result<Cursor, ApiError> {
+    Cursor::parse(cursor).ok_or_else(|| {
         ApiError::field(
             "cursor",
             format!("`cursor`: expected `next_cursor` of a page, given {cursor:?}"),

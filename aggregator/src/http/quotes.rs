@@ -18,6 +18,7 @@ use super::{
     admission::Place,
     answers::{BodyRefused, Refused},
     body::JsonBody,
+    caller::Who,
 };
 use crate::quoting::{Quoted, Route};
 
@@ -35,9 +36,10 @@ const SPACE: usize = 4_096;
 )]
 pub(super) async fn quote(
     State(app): State<App>,
+    Extension(who): Extension<Who>,
     JsonBody(request): JsonBody<QuoteRequest>,
 ) -> Result<Response, ApiError> {
-    let (route, now) = (route(&app, request)?, Instant::now());
+    let (route, now) = (route(&app, &who, request)?, Instant::now());
     let question = route.identity();
     if let Some(kept) = app.kept().get(&question, now) {
         return Ok(json(kept));
@@ -71,9 +73,10 @@ fn json(text: Vec<u8>) -> Response {
 pub(super) async fn stream(
     State(app): State<App>,
     Extension(place): Extension<Place>,
+    Extension(who): Extension<Who>,
     JsonBody(request): JsonBody<QuoteRequest>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
-    let route = route(&app, request)?;
+    let route = route(&app, &who, request)?;
     let (events, received) = mpsc::unbounded_channel();
     let quoting = async move {
         // A client that has gone needs no more events; the answer is dropped with it.
@@ -87,14 +90,15 @@ pub(super) async fn stream(
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
 
-fn route(app: &App, request: QuoteRequest) -> Result<Arc<Route>, ApiError> {
+fn route(app: &App, who: &Who, request: QuoteRequest) -> Result<Arc<Route>, ApiError> {
     if request.gasless && !app.gasless {
         return Err(ApiError::field(
             "gasless",
             "`gasless`: orders cannot be signed on this server",
         ));
     }
-    Ok(Arc::new(Route::new(request, &app.book)?))
+    let route = Route::new(request, &app.book)?;
+    Ok(Arc::new(Route { caller: Some(who.name()), ..route }))
 }
 
 fn response(quoted: Quoted) -> QuoteResponse {

@@ -10,7 +10,8 @@ use super::{
     ApiError, App,
     admission::Caller,
     answers::{BodyRefused, Missing, Refused},
-    body::{JsonBody, PathParam, QueryParams},
+    body::JsonBody,
+    params::{Parameters, PathParam, QueryParams},
 };
 use crate::webhooks::{NewHook, Target};
 
@@ -24,6 +25,11 @@ const MOST: usize = 20;
 pub(super) struct DeliveryParams {
     /// Only those in this state: `dead` gives those that were given up.
     state: Option<DeliveryState>,
+}
+
+impl Parameters for DeliveryParams {
+    const EXPECTED: &'static [(&'static str, &'static str)] =
+        &[("state", "`pending`, `delivered` or `dead`")];
 }
 
 /// Tells a URL of every change of an order's state from now on. Needs a key with the scope

@@ -1,13 +1,14 @@
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use alloy::{primitives::B256, rpc::types::Log, sol_types::SolEvent};
+use api::aggregator::RewardToken;
 use chain::{
     ChainClient,
     follower::{Batch, BlockLogs, Event, Follower, FollowerConfig},
     manifest::ChainManifest,
 };
 use protocol::{
-    abi::{inbox, intent_source, prover},
+    abi::{inbox, intent::TokenAmount, intent_source, prover},
     ids::{ChainId, IntentHash},
 };
 use service::{clock::Clock, health::Component, retry::Backoff};
@@ -72,6 +73,14 @@ impl IndexerError {
             Self::Follower(_) | Self::Store(_) => true,
         }
     }
+
+    /// Says so in health. A chain concerns the orders of that chain, a database all of them.
+    fn tell(&self, health: &Component) {
+        match self {
+            Self::Follower(chain::follower::Error::Chain(_)) => health.degraded(self.to_string()),
+            Self::Follower(_) | Self::Store(_) => health.failing(self.to_string()),
+        }
+    }
 }
 
 /// What one log says.
@@ -108,7 +117,7 @@ impl Indexer {
                 Ok(()) => backoff = Backoff::default(),
                 Err(error) if error.passes() => {
                     tracing::warn!(chain = self.manifest.chain_id.0, %error, "indexing begins anew");
-                    health.failing(error.to_string());
+                    error.tell(&health);
                     backoff.pause(&shutdown).await;
                 }
                 Err(error) => return Err(error),
@@ -135,6 +144,14 @@ impl Indexer {
         let (db, client) = (self.orders.db().clone(), self.client.clone());
         let follower = Follower::start(db, client, self.follows()).await?;
         Indexing { indexer: self, lease, follower }.run(shutdown, health).await
+    }
+
+    /// `false` when the lease was lost.
+    async fn renew(&self, lease: &Lease) -> Result<bool, IndexerError> {
+        let mut tx = self.orders.db().begin().await?;
+        let held = lease.renew(&mut tx, self.clock.since_epoch()).await?;
+        tx.commit().await?;
+        Ok(held)
     }
 
     fn follows(&self) -> FollowerConfig {
@@ -165,6 +182,7 @@ impl Indexer {
         &self,
         tx: &mut chain::db::Tx,
         added: &BlockLogs,
+        now: Duration,
         changed: &mut Vec<IntentHash>,
     ) -> Result<(), IndexerError> {
         for log in &added.logs {
@@ -172,7 +190,10 @@ impl Indexer {
             let (id, fact) = match said {
                 Said::Fact(id, fact) => (id, fact),
                 Said::Published(id, order) => {
-                    self.orders.publish(tx, id, &order, added.block.timestamp).await?;
+                    // What is read at once stays in the order in which the chain has it.
+                    let place = u64::try_from(changed.len()).unwrap_or(u64::MAX);
+                    let seen = now.saturating_add(Duration::from_micros(place));
+                    self.orders.publish(tx, id, &order, added.block.timestamp, seen).await?;
                     (id, Fact::Published)
                 }
             };
@@ -199,13 +220,7 @@ impl Indexer {
         let fact = |id: B256, fact| Some(Said::Fact(id.into(), fact));
         if address == contracts.intent_source {
             if let Ok(event) = intent_source::IntentPublished::decode_log(log) {
-                let order = Published {
-                    origin: self.manifest.chain_id,
-                    destination: ChainId(event.destination),
-                    creator: event.creator,
-                    deadline: event.rewardDeadline,
-                    reward_native: event.rewardNativeAmount,
-                };
+                let order = published(self.manifest.chain_id, &event);
                 return Some(Said::Published(event.intentHash.into(), order));
             }
             if let Ok(event) = intent_source::IntentFunded::decode_log(log) {
@@ -232,6 +247,26 @@ impl Indexer {
     }
 }
 
+fn published(origin: ChainId, event: &intent_source::IntentPublished) -> Published {
+    let token = |leg: &TokenAmount| RewardToken { token: leg.token, amount: leg.amount.into() };
+    Published {
+        origin,
+        destination: ChainId(event.destination),
+        creator: event.creator,
+        deadline: event.rewardDeadline,
+        reward_native: event.rewardNativeAmount,
+        reward_tokens: event.rewardTokens.iter().map(token).collect(),
+    }
+}
+
+/// What an indexer waits for.
+enum Next {
+    Batch(Batch),
+    Shutdown,
+    /// Another instance has the lease.
+    Lost,
+}
+
 impl Indexing<'_> {
     async fn run(
         mut self,
@@ -239,10 +274,10 @@ impl Indexing<'_> {
         health: &Component,
     ) -> Result<(), IndexerError> {
         loop {
-            let held = tokio::select! {
-                () = shutdown.cancelled() => return self.give_back().await,
-                batch = self.follower.next() => self.take_in(batch?, health).await?,
-                () = tokio::time::sleep(LENGTH / 3) => self.renew().await?,
+            let held = match self.next(shutdown).await? {
+                Next::Batch(batch) => self.take_in(batch, health).await?,
+                Next::Shutdown => return self.give_back().await,
+                Next::Lost => false,
             };
             if !held {
                 tracing::info!(
@@ -254,17 +289,35 @@ impl Indexing<'_> {
         }
     }
 
+    /// Waits for news, and keeps the lease meanwhile. One look at a slow chain may take longer than
+    /// the lease lasts: it goes on while the lease is renewed.
+    async fn next(&mut self, shutdown: &CancellationToken) -> Result<Next, IndexerError> {
+        let Self { indexer, lease, follower } = self;
+        let mut looking = pin!(follower.next());
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(Next::Shutdown),
+                batch = &mut looking => return Ok(Next::Batch(batch?)),
+                () = tokio::time::sleep(LENGTH / 3) => {
+                    if !indexer.renew(lease).await? {
+                        return Ok(Next::Lost);
+                    }
+                }
+            }
+        }
+    }
+
     /// `false` when the lease was lost: nothing was written then.
     async fn take_in(&mut self, batch: Batch, health: &Component) -> Result<bool, IndexerError> {
         let Indexer { manifest, orders, changes, clock, .. } = self.indexer;
-        let mut changed = Vec::new();
+        let (mut changed, now) = (Vec::new(), clock.since_epoch());
         let mut tx = orders.db().begin().await?;
         if !self.lease.renew(&mut tx, clock.since_epoch()).await? {
             return Ok(false);
         }
         for event in &batch.events {
             match event {
-                Event::Added(added) => self.indexer.add(&mut tx, added, &mut changed).await?,
+                Event::Added(added) => self.indexer.add(&mut tx, added, now, &mut changed).await?,
                 Event::Removed(block) => {
                     changed.extend(orders.unsee(&mut tx, manifest.chain_id, block.hash).await?);
                 }
@@ -277,13 +330,6 @@ impl Indexing<'_> {
         // Nobody listening is no error.
         changed.into_iter().for_each(|id| drop(changes.send(id)));
         Ok(true)
-    }
-
-    async fn renew(&self) -> Result<bool, IndexerError> {
-        let mut tx = self.indexer.orders.db().begin().await?;
-        let held = self.lease.renew(&mut tx, self.indexer.clock.since_epoch()).await?;
-        tx.commit().await?;
-        Ok(held)
     }
 
     async fn give_back(&self) -> Result<(), IndexerError> {

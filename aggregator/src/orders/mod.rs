@@ -3,6 +3,7 @@
 mod indexer;
 mod lease;
 mod outcomes;
+mod signature;
 mod state;
 mod store;
 mod transaction;
@@ -11,8 +12,9 @@ mod watch;
 pub use indexer::{Changes, Indexer, IndexerError};
 pub use lease::{Lease, Leases};
 pub use outcomes::settle_outcomes;
+pub use signature::{SignatureFault, check_signature};
 pub use state::{Fact, derive, is_final};
 pub(crate) use store::millis;
-pub use store::{Announced, Orders, Page, Published, Sighting, StoreError};
+pub use store::{Announced, Cursor, Orders, Page, Published, Sighting, StoreError};
 pub use transaction::{TransactionFault, mined_at};
 pub use watch::{Sweep, Watch};

@@ -53,6 +53,20 @@ impl Fact {
         Self::ALL.into_iter().find(|fact| fact.name() == name)
     }
 
+    /// Whether it counts when this chain says so. An intent's hash names its destination and not its
+    /// origin: anybody may publish, fund, fulfill and refund the same hash wherever the contracts are.
+    pub(crate) const fn counts_on(self, chain: u64, origin: u64, destination: u64) -> bool {
+        match self {
+            Self::Filled | Self::ProofSent => chain == destination,
+            Self::Published
+            | Self::Funded
+            | Self::Proven
+            | Self::ProofRemoved
+            | Self::Withdrawn
+            | Self::Refunded => chain == origin,
+        }
+    }
+
     /// The state that the fact leads to when nothing later is known.
     pub const fn state(self) -> OrderState {
         match self {
@@ -154,6 +168,16 @@ mod tests {
             derive(&[Funded, Proven, ProofRemoved, Filled, Proven], false),
             OrderState::Proven
         );
+    }
+
+    #[test]
+    fn each_fact_counts_on_one_of_the_two_chains() {
+        for fact in Fact::ALL {
+            let at_destination = matches!(fact, Fact::Filled | Fact::ProofSent);
+            assert_eq!(fact.counts_on(1, 1, 2), !at_destination, "{fact:?}");
+            assert_eq!(fact.counts_on(2, 1, 2), at_destination, "{fact:?}");
+            assert!(!fact.counts_on(3, 1, 2), "{fact:?}");
+        }
     }
 
     #[test]

@@ -1,4 +1,8 @@
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use protocol::ids::IntentHash;
 use service::{clock::Clock, health::Component};
@@ -9,6 +13,8 @@ use crate::reputation::Reputations;
 
 /// How often is looked what time alone has changed, and which orders have finished.
 const SWEEP: Duration = Duration::from_secs(1);
+/// How often old orders of which nothing came are forgotten.
+const PRUNE: Duration = Duration::from_secs(600);
 /// How often is looked what other instances have changed.
 const LOOK: Duration = Duration::from_millis(250);
 /// How far back a look reaches: longer than a transaction takes from its time to its commit, and
@@ -38,8 +44,9 @@ impl Sweep {
         shutdown: CancellationToken,
         health: Component,
     ) -> Result<(), StoreError> {
+        let mut pruned = None;
         loop {
-            match self.once().await {
+            match self.once(&mut pruned).await {
                 Ok(()) => health.ok(),
                 Err(error) => {
                     tracing::warn!(%error, "cannot sweep the orders");
@@ -53,7 +60,7 @@ impl Sweep {
         }
     }
 
-    async fn once(&self) -> Result<(), StoreError> {
+    async fn once(&self, pruned: &mut Option<Instant>) -> Result<(), StoreError> {
         let now = self.clock.since_epoch();
         let overdue = self.orders.overdue(now.as_secs()).await?;
         if !overdue.is_empty() {
@@ -64,6 +71,10 @@ impl Sweep {
             changed.into_iter().for_each(|id| drop(self.changes.send(id)));
         }
         settle_outcomes(&self.orders, now.as_secs()).await?;
+        if pruned.is_none_or(|at| at.elapsed() > PRUNE) {
+            self.orders.prune(now).await?;
+            *pruned = Some(Instant::now());
+        }
         self.reputations.load(self.orders.db()).await
     }
 }

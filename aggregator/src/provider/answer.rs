@@ -15,7 +15,7 @@ const MAX_ANSWER: usize = 256 * 1024;
 
 /// A client for what is handed over now and then.
 pub(super) fn client() -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build()
 }
 
 /// Posts a question and reads the answer.

@@ -1,18 +1,24 @@
 use std::{
+    future::Future,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 /// Stops asking a provider that keeps failing, and tries it again with one request now and then.
 ///
 /// A hanging provider counts: an attempt that is dropped without a report after its time is over is
 /// a failure. Dropped before, it says nothing: the one who asked has gone.
+///
+/// A provider that was seen to be away and then to be there is tried at once (`watch`). One
+/// that was there all the time, and fails or hangs, waits until its time is over.
 #[derive(Debug)]
 pub struct Breaker {
     config: BreakerConfig,
     state: Mutex<State>,
+    opened: Notify,
 }
 
 /// When a breaker opens, and for how long.
@@ -38,6 +44,8 @@ enum State {
     },
     Open {
         until: Instant,
+        /// Whether the provider was seen to be away since.
+        away: bool,
     },
     /// One attempt is under way that decides. It was let through at this time.
     Probing {
@@ -58,7 +66,8 @@ pub struct Attempt {
 impl Breaker {
     /// A closed breaker.
     pub const fn new(config: BreakerConfig) -> Self {
-        Self { config, state: Mutex::new(State::Closed { failures: 0 }) }
+        let state = Mutex::new(State::Closed { failures: 0 });
+        Self { config, state, opened: Notify::const_new() }
     }
 
     /// Leave to ask now for an answer by `until`, or how long until the next try.
@@ -66,8 +75,8 @@ impl Breaker {
         let mut state = self.state.lock();
         match *state {
             State::Closed { .. } => {}
-            State::Open { until } if now >= until => *state = State::Probing { since: now },
-            State::Open { until } => return Err(until.saturating_duration_since(now)),
+            State::Open { until, .. } if now >= until => *state = State::Probing { since: now },
+            State::Open { until, .. } => return Err(until.saturating_duration_since(now)),
             // A probe whose task died without dropping its attempt must not block for ever.
             State::Probing { since } if now >= since + self.config.open_for => {
                 *state = State::Probing { since: now };
@@ -85,12 +94,51 @@ impl Breaker {
         matches!(*self.state.lock(), State::Closed { .. })
     }
 
+    /// Whether an attempt would be let through now.
+    pub fn would_ask(&self, now: Instant) -> bool {
+        match *self.state.lock() {
+            State::Closed { .. } => true,
+            State::Open { until, .. } => now >= until,
+            State::Probing { .. } => false,
+        }
+    }
+
+    /// Looks for the provider whenever it is left alone, at once and then with pauses, and lets the
+    /// next attempt through when it is back. Never ends.
+    pub(super) async fn watch<F>(&self, pause: Duration, is_there: impl Fn() -> F)
+    where
+        F: Future<Output = bool>,
+    {
+        loop {
+            self.opened.notified().await;
+            while self.is_waiting(Instant::now()) {
+                self.seen(is_there().await, Instant::now());
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+
+    fn is_waiting(&self, now: Instant) -> bool {
+        matches!(*self.state.lock(), State::Open { until, .. } if now < until)
+    }
+
+    /// Takes in whether the provider is there. Only one that comes back is tried before its time.
+    fn seen(&self, is_there: bool, now: Instant) {
+        if let State::Open { until, away } = &mut *self.state.lock() {
+            match is_there {
+                true if *away => *until = now.min(*until),
+                true => {}
+                false => *away = true,
+            }
+        }
+    }
+
     /// A question was taken back before its time was over: says nothing about the provider, but a
     /// probe that is taken back leaves the breaker open.
     fn withdrawn(&self, now: Instant) {
         let mut state = self.state.lock();
         if matches!(*state, State::Probing { .. }) {
-            *state = State::Open { until: now };
+            *state = State::Open { until: now, away: false };
         }
     }
 
@@ -101,7 +149,12 @@ impl Breaker {
             (State::Closed { failures }, false) if failures + 1 < self.config.failures => {
                 State::Closed { failures: failures + 1 }
             }
-            (_, false) => State::Open { until: now + self.config.open_for },
+            (before, false) => {
+                self.opened.notify_one();
+                // An answer that was still awaited when the breaker opened takes nothing back.
+                let away = matches!(before, State::Open { away: true, .. });
+                State::Open { until: now + self.config.open_for, away }
+            }
         };
     }
 }
@@ -139,6 +192,11 @@ impl Drop for Attempt {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        future,
+        sync::atomic::{AtomicU32, Ordering::Relaxed},
+    };
+
     use super::*;
 
     const CONFIG: BreakerConfig = BreakerConfig { failures: 3, open_for: Duration::from_secs(60) };
@@ -204,6 +262,47 @@ mod tests {
         drop(attempt(&breaker, Instant::now() + CONFIG.open_for).unwrap());
         assert!(!breaker.is_closed());
         attempt(&breaker, Instant::now()).unwrap().succeeded();
+        assert!(breaker.is_closed());
+    }
+
+    #[test]
+    fn who_comes_back_is_tried_before_its_time_and_who_was_there_is_not() {
+        let breaker = breaker();
+        fail(&breaker, 3);
+        breaker.seen(true, Instant::now());
+        assert!(!breaker.would_ask(Instant::now()), "it was there while it failed");
+        breaker.seen(false, Instant::now());
+        assert!(!breaker.would_ask(Instant::now()));
+        breaker.seen(true, Instant::now());
+        attempt(&breaker, Instant::now()).unwrap().failed();
+        breaker.seen(true, Instant::now());
+        assert!(attempt(&breaker, Instant::now()).is_err(), "it failed again while it was there");
+    }
+
+    #[tokio::test]
+    async fn a_watch_looks_while_the_breaker_is_open_and_not_otherwise() {
+        let (breaker, looks) = (breaker(), AtomicU32::new(0));
+        // Away at the first two looks, there from then on.
+        let look = || future::ready(looks.fetch_add(1, Relaxed) >= 2);
+        let watching = breaker.watch(Duration::ZERO, look);
+        let trying = async {
+            for _ in 0..9 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(looks.load(Relaxed), 0);
+            fail(&breaker, 3);
+            loop {
+                match attempt(&breaker, Instant::now()) {
+                    Ok(attempt) => break attempt.succeeded(),
+                    Err(_) => tokio::task::yield_now().await,
+                }
+            }
+        };
+        tokio::select! {
+            () = watching => unreachable!("it never ends"),
+            () = trying => {}
+        }
+        assert_eq!(looks.load(Relaxed), 3);
         assert!(breaker.is_closed());
     }
 

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use alloy::primitives::{Address, Bytes};
 use api::{
@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Decline, Offer, Plan, Provider, RemoteError, answer, remote::Remote};
+use super::{Decline, MAX_OFFERS, Offer, Plan, Provider, RemoteError, answer, remote::Remote};
 use crate::quoting::Route;
 
 /// A provider that answers over HTTP in the plainest form there is: one request, one list of
@@ -22,6 +22,7 @@ pub struct HttpQuotes {
     name: String,
     trust: String,
     remote: Remote,
+    recipients: Recipients,
 }
 
 /// What the provider is asked.
@@ -37,8 +38,13 @@ pub struct Ask {
     pub destination_token: Address,
     /// How much, and which side is exact.
     pub amount: AmountRequest,
+    /// Who sends the transaction, when that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<Address>,
     /// Who receives.
     pub recipient: Address,
+    /// Who gets the money back when it does not arrive.
+    pub refund_address: Address,
     /// Slippage allowed, in hundredths of a percent.
     pub slippage_bps: u16,
 }
@@ -79,6 +85,29 @@ pub struct HttpOffer {
     pub data: Bytes,
     /// Native value.
     pub value: Amount,
+    /// How much of the value is a fee on top of what the sender spends; nothing when absent.
+    #[serde(default)]
+    pub native_fee: Amount,
+    /// Who gets the money back when it does not arrive; the sender when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refund_address: Option<Address>,
+}
+
+/// Whom a provider may be asked to pay.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recipients {
+    /// When not empty, nobody else.
+    pub allow: BTreeSet<Address>,
+    /// Never these.
+    pub deny: BTreeSet<Address>,
+}
+
+impl Recipients {
+    /// Whether this one may be paid.
+    pub fn admit(&self, recipient: Address) -> bool {
+        !self.deny.contains(&recipient)
+            && (self.allow.is_empty() || self.allow.contains(&recipient))
+    }
 }
 
 impl HttpQuotes {
@@ -89,11 +118,23 @@ impl HttpQuotes {
     pub fn new(name: impl Into<String>, url: &Url) -> Result<Self, RemoteError> {
         let name = name.into();
         let trust = format!("The provider {name} and its contracts.");
-        Ok(Self { name, trust, remote: Remote::new(url)? })
+        let recipients = Recipients::default();
+        Ok(Self { name, trust, remote: Remote::new(url)?, recipients })
     }
 
-    fn offer(&self, offer: HttpOffer) -> Offer {
-        Offer {
+    /// The same, asked for these recipients only.
+    #[must_use]
+    pub fn paying(self, recipients: Recipients) -> Self {
+        Self { recipients, ..self }
+    }
+
+    /// What is offered, unless the money would go back to somebody else than the request says.
+    fn offer(&self, route: &Route, offer: HttpOffer) -> Result<Offer, Decline> {
+        if offer.refund_address.or(route.sender) != Some(route.refund_address) {
+            let message = "it gives the money back to the sender only, the request names another";
+            return Err(Decline::new(UnavailableReason::NoRoute, message));
+        }
+        Ok(Offer {
             amount_in: offer.amount_in.0,
             amount_out: offer.amount_out.0,
             min_amount_out: offer.min_amount_out.0,
@@ -113,10 +154,12 @@ impl HttpQuotes {
                 chain_id: offer.chain_id,
                 data: offer.data,
                 value: offer.value.0,
+                native_fee: offer.native_fee.0,
             },
+            costs: None,
             solver: None,
             cached: None,
-        }
+        })
     }
 }
 
@@ -132,13 +175,19 @@ impl Provider for HttpQuotes {
     }
 
     async fn offers(&self, route: &Route, _: Duration) -> Result<Vec<Offer>, Decline> {
+        if !self.recipients.admit(route.recipient) {
+            let message = "it is not asked to pay this recipient";
+            return Err(Decline::of_request(message));
+        }
         let ask = Ask {
             origin_chain_id: route.origin.0,
             origin_token: route.token_in.address,
             destination_chain_id: route.destination.0,
             destination_token: route.token_out.address,
             amount: route.amount,
+            sender: route.sender,
             recipient: route.recipient,
+            refund_address: route.refund_address,
             slippage_bps: route.slippage_bps,
         };
         let answer: Offers = answer::post(&self.remote, &ask).await?;
@@ -155,6 +204,31 @@ impl Provider for HttpQuotes {
                 None => Decline::new(UnavailableReason::NoRoute, "it has no offer"),
             });
         }
-        Ok(answer.offers.into_iter().map(|offer| self.offer(offer)).collect())
+        let (mut offers, mut declined) = (Vec::with_capacity(MAX_OFFERS), None);
+        for offer in answer.offers.into_iter().take(MAX_OFFERS) {
+            match self.offer(route, offer) {
+                Ok(offer) => offers.push(offer),
+                Err(decline) => declined = Some(decline),
+            }
+        }
+        declined.filter(|_| offers.is_empty()).map_or(Ok(offers), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recipients_are_those_allowed_and_none_denied() {
+        let [alice, mallory] = [1, 2].map(Address::repeat_byte);
+        let admits = |allow: &[Address], deny: &[Address], recipient| {
+            let set = |list: &[Address]| list.iter().copied().collect();
+            Recipients { allow: set(allow), deny: set(deny) }.admit(recipient)
+        };
+        assert!(admits(&[], &[], alice));
+        assert!(admits(&[], &[mallory], alice) && !admits(&[], &[mallory], mallory));
+        assert!(admits(&[alice], &[], alice) && !admits(&[alice], &[], mallory));
+        assert!(!admits(&[mallory], &[mallory], mallory), "who is denied is not allowed");
     }
 }

@@ -6,22 +6,30 @@ mod breaker;
 mod http_quotes;
 mod registry;
 mod remote;
+mod solver;
 mod solver_network;
 
 use std::{fmt::Debug, time::Duration};
 
 use alloy::primitives::{Address, Bytes, U256};
-use api::aggregator::{Cached, Security, SecurityDescription, UnavailableReason};
+use api::{
+    aggregator::{Cached, Security, SecurityDescription, UnavailableReason},
+    solver::Costs,
+};
 use async_trait::async_trait;
 use protocol::intent::Intent;
 
 pub use breaker::{Attempt, Breaker, BreakerConfig};
-pub use http_quotes::{Ask, HttpOffer, HttpQuotes, Offers};
+pub use http_quotes::{Ask, HttpOffer, HttpQuotes, Offers, Recipients};
 pub use registry::{Asking, DuplicateProvider, Entry, Providers};
 pub use remote::RemoteError;
-pub use solver_network::{SolverEndpoint, SolverNetwork, SolverNetworkError};
+pub use solver::SolverEndpoint;
+pub use solver_network::{SolverNetwork, SolverNetworkError, SolverTerms};
 
 use crate::quoting::{Route, SignedOrder};
+
+/// Offers of one answer that are looked at: what comes on top costs work and gives no choice.
+const MAX_OFFERS: usize = 3;
 
 /// A source of offers, each carried out by steps on the origin chain.
 ///
@@ -44,6 +52,15 @@ pub trait Provider: Debug + Send + Sync {
     fn may_be_kept(&self) -> bool {
         true
     }
+
+    /// Whether anybody behind it would be asked now; `None` when it leaves nobody alone by itself.
+    fn would_ask(&self) -> Option<bool> {
+        None
+    }
+
+    /// Looks for those behind it that it leaves alone, so that they are asked again as soon as they are
+    /// back. Runs beside everything else, and may end when there is nobody to look for.
+    async fn watch(&self) {}
 
     /// Hands over an order of this provider, or of one of its solvers, that its user has signed.
     async fn submit(&self, _solver: Option<&str>, _order: &SignedOrder) -> Result<(), Decline> {
@@ -72,6 +89,8 @@ pub struct Offer {
     pub expires_at: u64,
     /// How it is carried out.
     pub plan: Plan,
+    /// What the price is made of, as its solver says. Nobody has checked it.
+    pub costs: Option<Costs>,
     /// Which of the provider's solvers offers, where there are several.
     pub solver: Option<String>,
     /// How old it is, when it was not asked anew.
@@ -95,7 +114,19 @@ pub enum Plan {
         data: Bytes,
         /// Native value.
         value: U256,
+        /// How much of the value is a fee on top of the order, such as for a message.
+        native_fee: U256,
     },
+}
+
+impl Offer {
+    /// What it takes in the origin's native currency on top of the input, gas apart.
+    pub fn native_fee(&self) -> U256 {
+        match self.plan {
+            Plan::Intent(_) => U256::ZERO,
+            Plan::Transaction { native_fee, .. } => native_fee,
+        }
+    }
 }
 
 /// Why a provider gives no offer.

@@ -4,11 +4,16 @@ use std::{
 };
 
 use api::aggregator::{Cached, CachedPart, UnavailableReason};
+use futures::future::{self, join, join_all};
 use metrics::{Counter, Histogram};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use super::{Attempt, Breaker, BreakerConfig, Decline, Offer, Provider};
 use crate::{cache::Cache, quoting::Route};
+
+/// How often a provider that is left alone is looked at. That costs nothing: it asks nobody.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// The providers that can be asked, each behind its breaker.
 #[derive(Clone, Debug)]
@@ -94,6 +99,14 @@ impl Providers {
         self.entries.iter()
     }
 
+    /// Lets providers back in as soon as they are back, until `shutdown`.
+    pub async fn watch(self, shutdown: CancellationToken) {
+        let watching = join_all(self.entries.iter().map(|entry| entry.watch()));
+        shutdown.run_until_cancelled(watching).await;
+        // Those of which nothing can be seen are not watched.
+        shutdown.cancelled().await;
+    }
+
     /// The provider in this place of the order.
     pub(crate) fn get(&self, index: usize) -> Option<&Arc<Entry>> {
         self.entries.get(index)
@@ -136,6 +149,15 @@ impl Entry {
 
     fn may_keep(&self) -> bool {
         !self.offers.lifetime().is_zero() && self.provider.may_be_kept()
+    }
+
+    /// Lets the provider back in when those behind it are asked again.
+    async fn watch(&self) {
+        if self.provider.would_ask().is_none() {
+            return self.provider.watch().await;
+        }
+        let would_ask = || future::ready(self.provider.would_ask().unwrap_or_default());
+        join(self.breaker.watch(LOOK, would_ask), self.provider.watch()).await;
     }
 
     /// Leave to ask now, for an answer by `until`.

@@ -1,5 +1,5 @@
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     future::{Future, poll_fn},
     pin::{Pin, pin},
     sync::Arc,
@@ -20,11 +20,14 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
 use parking_lot::Mutex;
 use rustls_platform_verifier::BuilderVerifierExt;
-use tokio::net::TcpStream;
+use tokio::{
+    net::TcpStream,
+    runtime::{self, Handle},
+};
 use tower_service::Service;
 use url::Url;
 
-/// Idle connections that are kept: as many as there are places for questions.
+/// Idle connections that a runtime keeps: as many as there are places for questions.
 const MAX_IDLE: usize = 1_024;
 /// How long an idle connection is used again: servers close theirs after 5 s (Node) to 75 s (nginx);
 /// one that was closed is noticed.
@@ -32,8 +35,8 @@ const IDLE: Duration = Duration::from_secs(30);
 
 /// A service that is asked over HTTP/1.1, and connections to it for the next questions.
 ///
-/// A connection is driven by the question that uses it: no task of its own, nothing handed from
-/// thread to thread, which is what a quote would cost most otherwise. Redirects are not followed,
+/// A connection is driven by the question that uses it, on the runtime that opened it: no task of its
+/// own, nothing handed from thread to thread, which is what a quote would cost most otherwise. Redirects are not followed,
 /// proxies not used.
 #[derive(Debug)]
 pub(super) struct Remote {
@@ -41,8 +44,11 @@ pub(super) struct Remote {
     uri: Uri,
     path: Uri,
     headers: HeaderMap,
-    idle: Mutex<VecDeque<(Instant, Box<Link>)>>,
+    idle: Mutex<HashMap<runtime::Id, Idle>>,
 }
+
+/// Idle connections, the one used last at the end.
+type Idle = VecDeque<(Instant, Box<Link>)>;
 
 /// Questions to a service of this URL cannot be asked.
 #[derive(Debug, thiserror::Error)]
@@ -147,7 +153,7 @@ impl Remote {
     /// An idle connection that still stands.
     async fn take(&self) -> Option<Box<Link>> {
         loop {
-            let (since, mut link) = self.idle.lock().pop_back()?;
+            let (since, mut link) = self.idle.lock().get_mut(&here())?.pop_back()?;
             if since.elapsed() < IDLE && link.stands().await {
                 return Some(link);
             }
@@ -156,7 +162,8 @@ impl Remote {
 
     fn put_back(&self, link: Box<Link>) {
         let now = Instant::now();
-        let mut idle = self.idle.lock();
+        let mut all = self.idle.lock();
+        let idle = all.entry(here()).or_default();
         while idle.front().is_some_and(|(since, _)| now.duration_since(*since) >= IDLE) {
             idle.pop_front();
         }
@@ -238,6 +245,11 @@ impl Link {
     }
 }
 
+/// The runtime that this is asked on, and on which a connection is woken.
+fn here() -> runtime::Id {
+    Handle::current().id()
+}
+
 /// An error with what lies beneath it: HTTP's own words say little.
 fn with_causes(error: &hyper::Error) -> String {
     let mut text = error.to_string();
@@ -292,7 +304,7 @@ mod tests {
         let remote = Remote::new(&url).unwrap();
         for _ in 0..7 {
             assert_eq!(ask(&remote, 5).await.unwrap(), "hello");
-            assert_eq!(remote.idle.lock().len(), 1);
+            assert_eq!(remote.idle.lock()[&here()].len(), 1);
         }
         assert!(matches!(ask(&remote, 4).await, Err(Fault::TooLong(4))));
         serving.abort();

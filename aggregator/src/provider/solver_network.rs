@@ -1,17 +1,26 @@
 use std::{
     collections::BTreeMap,
+    future,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use alloy::{primitives::U256, sol_types::SolCall};
+use alloy::{
+    primitives::{B256, U256, keccak256},
+    sol_types::SolCall,
+};
 use api::{
     aggregator::{AmountRequest, Security, SecurityDescription, UnavailableReason},
-    solver::{NoQuote, NoQuoteReason, QuoteRequest, QuoteResponse, SignedQuote},
+    solver::{NoQuote, NoQuoteReason, QuoteRequest, SignedQuote},
 };
 use async_trait::async_trait;
 use chain::manifest::{ChainManifest, Manifest, TierName};
-use futures::{StreamExt, stream::FuturesUnordered};
+use futures::{
+    StreamExt,
+    future::{Either, join_all, select},
+    stream::FuturesUnordered,
+};
 use protocol::{
     abi::{
         erc20,
@@ -20,42 +29,57 @@ use protocol::{
     finality::Tier,
     ids::ChainId,
 };
+use service::clock::Clock;
 use url::Url;
 
 use super::{
-    Breaker, BreakerConfig, Decline, Offer, Plan, Provider, RemoteError, answer, remote::Remote,
+    BreakerConfig, Decline, MAX_OFFERS, Offer, Plan, Provider, RemoteError, SolverEndpoint, answer,
+    solver::{Heard, Solver},
 };
-use crate::quoting::{Route, SignedOrder};
+use crate::quoting::{Patience, Route, Sanity, SignedOrder};
 
-/// How long a solver may take to look at a signed order: it simulates its opening.
-const SUBMIT: Duration = Duration::from_secs(10);
+/// Pause between two looks for a solver that is left alone.
+const LOOK: Duration = Duration::from_millis(500);
+/// The part of the patience with providers that solvers are given: a slow one must not take the
+/// others' offers with it when that is over.
+const SHARE: f64 = 0.75;
 
 /// Our own solvers: asks all of them, takes the best offer for each security tier, and builds the
 /// intent that takes it. The solvers are trusted with nothing: every field of an offer is compared
-/// with the request and with the deployment, and the intent is assembled here.
+/// with the request and with the deployment before it is compared with other offers, and the intent
+/// is assembled here.
 #[derive(Debug)]
 pub struct SolverNetwork {
     name: String,
-    solvers: Vec<Solver>,
+    solvers: Vec<Arc<Solver>>,
     chains: BTreeMap<ChainId, ChainManifest>,
     http: reqwest::Client,
+    terms: SolverTerms,
+    /// Solvers learn that two requests are of one caller, and nothing else of it.
+    salt: B256,
 }
 
-/// One solver's address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SolverEndpoint {
-    /// Name in the logs.
-    pub name: String,
-    /// Its base URL; `v1/quotes` is added.
-    pub url: Url,
+/// How solvers are asked, and what their quotes must satisfy.
+#[derive(Clone, Debug, Default)]
+pub struct SolverTerms {
+    /// When one is left alone.
+    pub breaker: BreakerConfig,
+    /// How long they are waited for, by the rule that holds between providers.
+    pub patience: Patience,
+    /// What a quote must satisfy.
+    pub sanity: Sanity,
+    /// The time of day.
+    pub clock: Clock,
 }
 
-#[derive(Debug)]
-struct Solver {
-    name: String,
-    quotes: Remote,
-    intents: Url,
-    breaker: Arc<Breaker>,
+/// What solvers have said so far.
+#[derive(Debug, Default)]
+struct Gathered {
+    /// By tier.
+    best: BTreeMap<u8, Offer>,
+    declines: Vec<Decline>,
+    /// Solvers that offer something.
+    offering: usize,
 }
 
 /// A solver whose URL cannot have a path, or an HTTP client that cannot be built.
@@ -86,56 +110,54 @@ impl SolverNetwork {
         name: impl Into<String>,
         solvers: &[SolverEndpoint],
         manifest: &Manifest,
-        breaker: BreakerConfig,
+        terms: SolverTerms,
     ) -> Result<Self, SolverNetworkError> {
         let solvers = solvers
             .iter()
-            .map(|endpoint| {
-                let (name, url) = (endpoint.name.clone(), endpoint.url.clone());
-                let below = |path| {
-                    let mut below = url.clone();
-                    below
-                        .path_segments_mut()
-                        .map_err(|()| SolverNetworkError::Url {
-                            name: name.clone(),
-                            url: url.clone(),
-                        })?
-                        .pop_if_empty()
-                        .extend(["v1", path]);
-                    Ok::<_, SolverNetworkError>(below)
-                };
-                let (quotes, intents) = (Remote::new(&below("quotes")?)?, below("intents")?);
-                let breaker = Arc::new(Breaker::new(breaker));
-                Ok(Solver { name, quotes, intents, breaker })
-            })
-            .collect::<Result<_, SolverNetworkError>>()?;
+            .map(|endpoint| Solver::new(endpoint, terms.breaker).map(Arc::new))
+            .collect::<Result<_, _>>()?;
         let chains = manifest.iter().map(|(_, chain)| (chain.chain_id, chain.clone())).collect();
         let http = answer::client()?;
-        Ok(Self { name: name.into(), solvers, chains, http })
+        let salt = B256::from(rand::random::<[u8; 32]>());
+        Ok(Self { name: name.into(), solvers, chains, http, terms, salt })
     }
 
-    async fn ask(
-        &self,
-        solver: &Solver,
-        request: &QuoteRequest,
-        budget: Duration,
-    ) -> Result<QuoteResponse, Decline> {
-        let now = Instant::now();
-        let attempt = solver.breaker.attempt(now, now + budget).map_err(|_| {
-            Decline::new(UnavailableReason::CircuitOpen, "it failed too often lately")
-        })?;
-        let asking = answer::post(&solver.quotes, request);
-        let late = |_| Err(Decline::new(UnavailableReason::Timeout, "no answer in time"));
-        let answer = tokio::time::timeout(budget, asking).await.unwrap_or_else(late);
-        if answer.as_ref().is_err_and(Decline::is_failure) {
-            attempt.failed();
-        } else {
-            attempt.succeeded();
+    /// Judges what a solver says, tells its breaker, and keeps what is best of it.
+    fn take_in(&self, route: &Route, mut heard: Heard, gathered: &mut Gathered) {
+        let solver = Arc::clone(&heard.solver);
+        let named = |fault: Decline| {
+            let message = format!("{}: {}", solver.name, fault.message);
+            Decline { message, ..fault }
+        };
+        let (mut is_sound, mut offers) = (true, false);
+        match &mut heard.answer {
+            Ok(answer) => {
+                for signed in answer.quotes.iter().take(MAX_OFFERS) {
+                    match self.offer(&solver.name, route, signed) {
+                        Ok(offer) => {
+                            offers = true;
+                            keep_better(&mut gathered.best, route, offer);
+                        }
+                        Err(fault) => {
+                            tracing::warn!(solver = solver.name, %fault, "quote refused");
+                            is_sound &= !fault.is_failure();
+                            gathered.declines.push(named(fault));
+                        }
+                    }
+                }
+                gathered.declines.extend(answer.unavailable.drain(..).map(decline));
+            }
+            Err(fault) => {
+                tracing::warn!(solver = solver.name, %fault, "solver gave no quote");
+                gathered.declines.push(named(fault.clone()));
+            }
         }
-        answer
+        gathered.offering += usize::from(offers);
+        heard.report(is_sound);
     }
 
-    /// An offer for the quote, if the quote answers the request and names this deployment's contracts.
+    /// An offer for the quote, if the quote answers the request, names this deployment's contracts, and
+    /// is one that an honest solver may make.
     fn offer(&self, solver: &str, route: &Route, signed: &SignedQuote) -> Result<Offer, Decline> {
         signed.verify().map_err(|fault| refused(fault.to_string()))?;
         let quote = &signed.quote;
@@ -179,7 +201,7 @@ impl SolverNetwork {
         }
         let (amount_in, amount_out) = (quote.amount_in.0, quote.amount_out.0);
         let set = destination.validators.get(&TierName::from(tier));
-        Ok(Offer {
+        let offer = Offer {
             amount_in,
             amount_out,
             min_amount_out: amount_out,
@@ -194,9 +216,14 @@ impl SolverNetwork {
             liquidity: Some(quote.available.0),
             expires_at: quote.expires_at,
             plan: Plan::Intent(Box::new(intent(route, signed)?)),
+            costs: signed.costs,
             solver: Some(solver.to_owned()),
             cached: None,
-        })
+        };
+        let Self { name, terms: SolverTerms { sanity, clock, .. }, .. } = self;
+        let checked = sanity.check(name, route, &offer, clock.unix());
+        checked.map_err(|suspicion| suspicion.decline(name))?;
+        Ok(offer)
     }
 
     fn chain(&self, chain: ChainId) -> Result<&ChainManifest, Decline> {
@@ -217,42 +244,57 @@ impl Provider for SolverNetwork {
     async fn offers(&self, route: &Route, budget: Duration) -> Result<Vec<Offer>, Decline> {
         // Solvers hold inventory for what they quote: they are not asked what cannot be taken.
         spent(route)?;
-        // A slow solver must not take the others' offers with it when the budget is over.
-        let budget = budget.mul_f64(0.75);
-        let request = &quote_request(route);
-        let mut asking = self
+        let (patience, budget) = (self.terms.patience.scaled(SHARE), budget.mul_f64(SHARE));
+        let (start, request) = (Instant::now(), Arc::new(quote_request(route, self.salt)));
+        let mut asking: FuturesUnordered<_> = self
             .solvers
             .iter()
-            .map(|solver| async move { (solver, self.ask(solver, request, budget).await) })
-            .collect::<FuturesUnordered<_>>();
-        let mut best = BTreeMap::<u8, Offer>::new();
-        let mut declines = Vec::new();
-        while let Some((solver, answer)) = asking.next().await {
-            let answer = answer.inspect_err(|fault| {
-                tracing::warn!(solver = solver.name, %fault, "solver gave no quote");
-            });
-            match answer {
-                Ok(answer) => {
-                    declines.extend(answer.unavailable.into_iter().map(decline));
-                    for signed in answer.quotes {
-                        match self.offer(&solver.name, route, &signed) {
-                            Ok(offer) => keep_better(&mut best, route, offer),
-                            Err(fault) => {
-                                tracing::warn!(solver = solver.name, %fault, "quote refused");
-                                declines.push(fault);
-                            }
-                        }
-                    }
-                }
-                Err(fault) => declines.push(fault),
+            .map(|solver| Arc::clone(solver).ask(Arc::clone(&request), budget))
+            .collect();
+        let mut gathered = Gathered::default();
+        // Questions end with the budget by themselves: while there is no offer, all of them are heard.
+        let mut wait = pin!(tokio::time::sleep_until((start + budget * 2).into()));
+        loop {
+            let heard = match select(asking.next(), wait.as_mut()).await {
+                Either::Left((Some(heard), _)) => heard,
+                // Everybody has answered, or the patience is over.
+                Either::Left((None, _)) | Either::Right(_) => break,
+            };
+            self.take_in(route, heard, &mut gathered);
+            if let Some(enough) = patience.enough_at(gathered.offering) {
+                wait.as_mut().reset((start + enough).into());
             }
         }
-        if best.is_empty() { Err(most_telling(declines)) } else { Ok(best.into_values().collect()) }
+        if !asking.is_empty() {
+            // Who is only slow shows it in its time, who hangs does not: the breakers hear it.
+            tokio::spawn(asking.for_each(|late| {
+                late.report(true);
+                future::ready(())
+            }));
+        }
+        if gathered.best.is_empty() {
+            return Err(most_telling(gathered.declines));
+        }
+        Ok(gathered.best.into_values().collect())
     }
 
     /// A quote holds a solver's inventory for one order, and its id is that order's salt.
     fn may_be_kept(&self) -> bool {
         false
+    }
+
+    fn would_ask(&self) -> Option<bool> {
+        let now = Instant::now();
+        let any = self.solvers.iter().any(|solver| solver.breaker.would_ask(now));
+        (!self.solvers.is_empty()).then_some(any)
+    }
+
+    async fn watch(&self) {
+        let watching = self
+            .solvers
+            .iter()
+            .map(|solver| solver.breaker.watch(LOOK, move || solver.is_there(&self.http)));
+        join_all(watching).await;
     }
 
     async fn submit(&self, solver: Option<&str>, order: &SignedOrder) -> Result<(), Decline> {
@@ -263,11 +305,7 @@ impl Provider for SolverNetwork {
                 "the solver is not asked any more",
             ));
         };
-        let order = order.for_solver();
-        let handing = answer::hand_over(&self.http, &solver.intents, &order);
-        let late =
-            |_| Decline::new(UnavailableReason::Timeout, "the solver did not answer in time");
-        tokio::time::timeout(SUBMIT, handing).await.map_err(late)?
+        solver.submit(&self.http, order).await
     }
 }
 
@@ -340,7 +378,8 @@ fn keep_better(best: &mut BTreeMap<u8, Offer>, route: &Route, offer: Offer) {
     }
 }
 
-fn quote_request(route: &Route) -> QuoteRequest {
+fn quote_request(route: &Route, salt: B256) -> QuoteRequest {
+    let caller = route.caller.as_ref();
     QuoteRequest {
         origin_chain_id: route.origin.0,
         origin_token: route.token_in.address,
@@ -351,6 +390,7 @@ fn quote_request(route: &Route) -> QuoteRequest {
         calls: route.calls.clone(),
         gasless: route.gasless,
         security: route.security,
+        caller: caller.map(|name| keccak256([salt.as_slice(), name.as_bytes()].concat())),
     }
 }
 
@@ -481,11 +521,24 @@ mod tests {
             expires_at: 1_000,
             gasless: false,
         };
-        SignedQuote { quote, signature: Bytes::new() }
+        SignedQuote { quote, signature: Bytes::new(), costs: None }
     }
 
     fn exact_input() -> AmountRequest {
         AmountRequest::ExactInput(Amount::from(1_000))
+    }
+
+    #[test]
+    fn solvers_tell_callers_apart_and_learn_nothing_else_of_them() {
+        let of = |name: Option<&str>, salt| {
+            let caller = name.map(str::to_owned);
+            let route = Route { caller, ..route(USDX_B, exact_input(), &[]) };
+            quote_request(&route, B256::repeat_byte(salt)).caller
+        };
+        assert_eq!(of(Some("192.0.2.7"), 1), of(Some("192.0.2.7"), 1));
+        assert_ne!(of(Some("192.0.2.7"), 1), of(Some("192.0.2.8"), 1));
+        assert_ne!(of(Some("192.0.2.7"), 1), of(Some("192.0.2.7"), 2), "no table tells the name");
+        assert_eq!(of(None, 1), None);
     }
 
     /// The solver's `quote::tests` has the same numbers: it must price the route that is published.

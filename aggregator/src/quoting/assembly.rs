@@ -190,3 +190,84 @@ impl Assembly {
 pub(super) fn not_simulated(reason: impl Into<String>) -> Simulation {
     Simulation::Skipped { reason: reason.into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::slice;
+
+    use api::aggregator::SecurityDescription;
+
+    use super::*;
+    use crate::{
+        book::tests::{CHAIN_A, USDX_A},
+        quoting::route::tests::usdx,
+    };
+
+    const BRIDGE: Address = Address::repeat_byte(0xd0);
+
+    /// An offer that takes 1,000 units of a token.
+    fn offer() -> Offer {
+        Offer {
+            amount_in: U256::from(1_000),
+            amount_out: U256::from(999),
+            min_amount_out: U256::from(999),
+            seconds: 1,
+            tier: None,
+            security: SecurityDescription {
+                tier: None,
+                validators: None,
+                threshold: None,
+                trust: String::new(),
+            },
+            liquidity: None,
+            expires_at: 1,
+            plan: Plan::Transaction {
+                spender: BRIDGE,
+                to: BRIDGE,
+                chain_id: CHAIN_A,
+                data: Default::default(),
+                value: U256::ZERO,
+                native_fee: U256::ZERO,
+            },
+            costs: None,
+            solver: None,
+            cached: None,
+        }
+    }
+
+    /// What a wallet that has given this allowance is asked to approve, in order.
+    fn approvals(assembly: &Assembly, allowance: Option<u64>) -> Vec<(String, U256)> {
+        let account = allowance.map(|allowance| Account {
+            address: BRIDGE,
+            allowance: U256::from(allowance),
+            balance: U256::MAX,
+        });
+        let mut steps = assembly.assemble(&usdx(), &offer(), account).unwrap().steps;
+        assert!(matches!(steps.pop(), Some(Step::Transaction(step)) if step.to == BRIDGE));
+        let approved = |step: Step| {
+            let Step::Transaction(step) = step else { panic!("nothing is signed") };
+            assert_eq!((step.to, step.chain_id), (USDX_A, CHAIN_A));
+            let call = erc20::approveCall::abi_decode(&step.data).unwrap();
+            assert_eq!(call.spender, BRIDGE);
+            (step.id, call.value)
+        };
+        steps.into_iter().map(approved).collect()
+    }
+
+    #[test]
+    fn an_allowance_that_is_too_small_is_set_to_zero_first_where_the_token_wants_it() {
+        let approve = ("approve".to_owned(), U256::from(1_000));
+        let reset = ("approve_reset".to_owned(), U256::ZERO);
+        let plain = Assembly::default();
+        let resets = BTreeSet::from([(ChainId(CHAIN_A), USDX_A)]);
+        let wary = Assembly { reset_approvals: resets, ..Assembly::default() };
+        for assembly in [&plain, &wary] {
+            assert!(approvals(assembly, Some(1_000)).is_empty());
+            assert_eq!(approvals(assembly, Some(0)), slice::from_ref(&approve));
+        }
+        for allowance in [Some(999), None] {
+            assert_eq!(approvals(&plain, allowance), slice::from_ref(&approve));
+            assert_eq!(approvals(&wary, allowance), [reset.clone(), approve.clone()]);
+        }
+    }
+}

@@ -154,7 +154,6 @@ impl Engine {
             return self.outside(route, &decline);
         }
         let heard = |answer: &Answer| {
-            answer.entry.observe(&answer.outcome, answer.elapsed);
             if let Some(better) = &mut better {
                 self.better(route, answer, &mut best).into_iter().for_each(better);
             }
@@ -193,7 +192,7 @@ impl Engine {
         let mut quotes = Vec::new();
         for offer in offers {
             let net = net_output(route, offer);
-            let sane = self.refusal(answer.provider(), route, offer, now).is_none();
+            let sane = self.passes(answer.provider(), route, offer, now);
             if sane && best.is_none_or(|best| net > best) {
                 *best = Some(net);
                 let offered = vec![self.checked(&answer.entry, offer.clone(), now)];
@@ -211,17 +210,20 @@ impl Engine {
         Checked { entry: Arc::clone(entry), offer, outcomes }
     }
 
-    /// Why an offer is not shown, if it is not.
+    /// Whether an offer may be shown. Nothing is counted: that is done once, with the whole answer.
+    fn passes(&self, provider: &str, route: &Route, offer: &Offer, now: u64) -> bool {
+        self.config.sanity.check(provider, route, offer, now).is_ok()
+            && self.config.route_limits.check(route, offer.amount_in).is_ok()
+    }
+
+    /// Why an offer is not shown, if it is not. Counts it.
     fn refusal(&self, provider: &str, route: &Route, offer: &Offer, now: u64) -> Option<Decline> {
         let suspicion = match self.config.sanity.check(provider, route, offer, now) {
             Ok(()) => return self.config.route_limits.check(route, offer.amount_in).err(),
             Err(suspicion) => suspicion,
         };
         tracing::warn!(provider, %suspicion, "offer refused");
-        let label = provider.to_owned();
-        metrics::counter!("metalayer_aggregator_offers_refused_total", "provider" => label)
-            .increment(1);
-        Some(Decline::new(UnavailableReason::Rejected, suspicion.to_string()))
+        Some(suspicion.decline(provider))
     }
 
     /// Splits answers into offers that pass every check and reasons for the rest.
@@ -251,7 +253,50 @@ impl Engine {
                 unavailable.push(unavailable_because(&entry, refused.unwrap_or_else(none)));
             }
         }
-        (offers, unavailable)
+        (self.without_outliers(route, offers, &mut unavailable), unavailable)
+    }
+
+    /// Takes out what is far better than all other providers offer, and names those that have nothing
+    /// left. Only the whole answer shows it: quotes that are streamed were not compared.
+    fn without_outliers(
+        &self,
+        route: &Route,
+        offers: Vec<Checked>,
+        unavailable: &mut Vec<Unavailable>,
+    ) -> Vec<Checked> {
+        // Several offers of one provider are no second opinion.
+        let mut best = BTreeMap::<&str, f64>::new();
+        for checked in &offers {
+            let net = net_output(route, &checked.offer);
+            let best = best.entry(checked.entry.provider.name()).or_insert(net);
+            *best = best.max(net);
+        }
+        let suspicions: Vec<_> = offers
+            .iter()
+            .map(|Checked { entry, offer, .. }| {
+                let others = best.iter().filter(|(name, _)| **name != entry.provider.name());
+                let others: Vec<_> = others.map(|(_, net)| *net).collect();
+                let (net, in_usd) = (net_output(route, offer), route.usd_in(offer.amount_in));
+                self.config.sanity.check_spread(net, &others, in_usd).err()
+            })
+            .collect();
+        let (mut kept, mut refused) = (Vec::with_capacity(offers.len()), Vec::new());
+        for (checked, suspicion) in offers.into_iter().zip(suspicions) {
+            match suspicion {
+                None => kept.push(checked),
+                Some(suspicion) => refused.push((checked.entry, suspicion)),
+            }
+        }
+        for (entry, suspicion) in refused {
+            let provider = entry.provider.name();
+            tracing::warn!(provider, %suspicion, "offer refused");
+            let decline = suspicion.decline(provider);
+            let is_named = unavailable.iter().any(|named| named.provider == provider);
+            if !is_named && !kept.iter().any(|kept| Arc::ptr_eq(&kept.entry, &entry)) {
+                unavailable.push(unavailable_because(&entry, decline));
+            }
+        }
+        kept
     }
 
     /// Scores the offers and puts the best first. Equal totals keep the order of the registry, so
@@ -357,7 +402,7 @@ impl Engine {
             amount_in: offer.amount_in.into(),
             amount_out: offer.amount_out.into(),
             min_amount_out: offer.min_amount_out.into(),
-            fees: fees::included(route, offer),
+            fees: fees::of(route, offer),
             time: checked.time(),
             security: offer.security.clone(),
             liquidity: Liquidity { available: offer.liquidity.map(Into::into) },
@@ -390,9 +435,11 @@ impl Checked {
 /// input: for one request all offers are measured the same way.
 fn net_output(route: &Route, offer: &Offer) -> f64 {
     let (amount_in, amount_out) = (f64::from(offer.amount_in), f64::from(offer.amount_out));
-    match (route.token_in.usd(offer.amount_in), route.token_out.usd(offer.amount_out)) {
+    match (route.usd_in(offer.amount_in), route.usd_out(offer.amount_out)) {
         // With an exact output the input differs: what is saved on it counts as output.
-        (Some(paid), Some(got)) if paid > 0.0 => got / paid,
+        (Some(paid), Some(got)) if paid > 0.0 => {
+            got / (paid + route.usd_native(offer.native_fee()).unwrap_or_default())
+        }
         _ => amount_out / amount_in,
     }
 }

@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeMap,
     pin::pin,
     sync::Arc,
     time::{Duration, Instant},
@@ -10,6 +11,7 @@ use futures::{
     future::{self, BoxFuture},
     stream::FuturesUnordered,
 };
+use tokio::time::timeout_at;
 
 use super::Route;
 use crate::provider::{Decline, Entry, Offer, Providers};
@@ -43,8 +45,18 @@ impl Default for Patience {
 }
 
 impl Patience {
+    /// The same with all its times multiplied by this.
+    pub(crate) fn scaled(self, by: f64) -> Self {
+        Self {
+            deadline: self.deadline.mul_f64(by),
+            enough: self.enough,
+            enough_by: self.enough_by.mul_f64(by),
+            relax_every: self.relax_every.mul_f64(by),
+        }
+    }
+
     /// When this many offers are enough: `None` before the deadline when there are none.
-    fn enough_at(&self, offers: usize) -> Option<Duration> {
+    pub(crate) fn enough_at(&self, offers: usize) -> Option<Duration> {
         if offers == 0 {
             return None;
         }
@@ -77,14 +89,19 @@ impl Answer {
 /// A question under way: whose it is, and what came of it.
 type Question = BoxFuture<'static, (usize, Result<Vec<Offer>, Decline>)>;
 
-/// Asks every provider at once. `heard` sees each answer as it arrives; the answers are returned
-/// in the order of the registry, one for every provider.
+/// Asks every provider at once. `heard` sees each answer that arrives in time, as it arrives; the
+/// answers are returned in the order of the registry, one for every provider. What each provider
+/// says is counted once, also when it says it after the answer has left, or not by the deadline.
 pub async fn ask(
     providers: &Providers,
     route: &Arc<Route>,
     patience: Patience,
     mut heard: impl FnMut(&Answer),
 ) -> Vec<Answer> {
+    let mut heard = |answer: &Answer| {
+        answer.entry.observe(&answer.outcome, answer.elapsed);
+        heard(answer);
+    };
     let (start, fingerprint) = (Instant::now(), route.fingerprint());
     let deadline = start + patience.deadline;
     let mut answers: Vec<Option<Answer>> = Vec::with_capacity(providers.iter().len());
@@ -138,23 +155,50 @@ pub async fn ask(
     }
 
     let elapsed = start.elapsed();
-    if elapsed < patience.deadline && !asking.is_empty() {
-        // Who is only slow shows it before the deadline, who hangs does not: the breakers hear it.
-        tokio::spawn(tokio::time::timeout_at(
-            deadline.into(),
-            asking.for_each(|_| future::ready(())),
-        ));
+    if !asking.is_empty() {
+        let entries = providers.iter().cloned().enumerate().zip(&answers);
+        let unheard = entries.filter(|(_, answer)| answer.is_none()).map(|(entry, _)| entry);
+        let hearing = hear_out(asking, unheard.collect(), start, deadline);
+        if elapsed < patience.deadline {
+            tokio::spawn(hearing);
+        } else {
+            hearing.await;
+        }
     }
     let late = |entry: &Arc<Entry>| {
-        let message = format!("no answer within {} ms", elapsed.as_millis());
-        let outcome = Err(Decline::new(UnavailableReason::Timeout, message));
-        Answer { entry: Arc::clone(entry), outcome, concerned: true, elapsed }
+        let (entry, outcome) = (Arc::clone(entry), Err(no_answer(elapsed)));
+        Answer { entry, outcome, concerned: true, elapsed }
     };
     providers
         .iter()
         .zip(answers)
         .map(|(entry, answer)| answer.unwrap_or_else(|| late(entry)))
         .collect()
+}
+
+/// Listens until the deadline to those who are late. Who is only slow shows it by then, who hangs
+/// does not: the breakers hear it, and what is counted tells them apart.
+async fn hear_out(
+    mut asking: FuturesUnordered<Question>,
+    mut unheard: BTreeMap<usize, Arc<Entry>>,
+    start: Instant,
+    deadline: Instant,
+) {
+    while let Ok(Some((index, outcome))) = timeout_at(deadline.into(), asking.next()).await {
+        if let Some(entry) = unheard.remove(&index) {
+            entry.observe(&outcome, start.elapsed());
+        }
+    }
+    let elapsed = start.elapsed();
+    for entry in unheard.into_values() {
+        entry.observe(&Err(no_answer(elapsed)), elapsed);
+    }
+}
+
+/// What is said of a provider that has not answered in this time.
+fn no_answer(elapsed: Duration) -> Decline {
+    let message = format!("no answer within {} ms", elapsed.as_millis());
+    Decline::new(UnavailableReason::Timeout, message)
 }
 
 #[cfg(test)]
@@ -172,5 +216,6 @@ mod tests {
         assert_eq!(patience.enough_at(1), Some(ms(600)));
         let impatient = Patience { deadline: ms(400), ..patience };
         assert_eq!(impatient.enough_at(1), Some(ms(400)));
+        assert_eq!(patience.scaled(0.5).enough_at(1), Some(ms(300)));
     }
 }

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use alloy::primitives::{Address, U256};
 use api::aggregator::{AmountRequest, Call, Preference, QuoteRequest, Security};
+use prices::Price;
 use protocol::ids::ChainId;
 use sha2::{Digest, Sha256};
 
@@ -17,7 +18,7 @@ const MAX_SLIPPAGE_BPS: u16 = 5_000;
 const MAX_PROVIDERS: usize = 32;
 
 /// A quote request that makes sense: known chains and tokens, a positive amount.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Route {
     /// Where the money leaves.
     pub origin: ChainId,
@@ -27,6 +28,13 @@ pub struct Route {
     pub token_in: Arc<Token>,
     /// What arrives.
     pub token_out: Arc<Token>,
+    /// What one whole `token_in` was worth when the request came. The answer is made with these two
+    /// prices throughout, so that all its values can be compared.
+    pub price_in: Option<Price>,
+    /// What one whole `token_out` was worth then.
+    pub price_out: Option<Price>,
+    /// The origin's native currency and its price then, when both are known: fees may be taken in it.
+    pub native: Option<(Arc<Token>, Price)>,
     /// How much, and which side is exact.
     pub amount: AmountRequest,
     /// Who signs on the origin; without it nothing can be simulated.
@@ -47,6 +55,8 @@ pub struct Route {
     pub calls: Vec<Call>,
     /// Only these providers; all when empty.
     pub providers: Vec<String>,
+    /// Who asks, by a name that no other caller has, where that is known. No offer depends on it.
+    pub caller: Option<String>,
 }
 
 /// A field of a request is wrong.
@@ -108,13 +118,23 @@ impl Route {
         if request.gasless {
             present("sender", request.sender)?;
         }
+        let native = book.token(request.origin_chain_id, Address::ZERO).cloned();
+        let native = native.and_then(|token| token.price().map(|price| (token, price)));
         let recipient = present("recipient", request.recipient.or(request.sender))?;
         let refund_address = present("refund_address", request.refund_address.or(request.sender))?;
+        if request.gasless && request.sender != Some(refund_address) {
+            // The contract opens no other order (`InvalidCreatorBinding`).
+            let expected = "`sender`, who signs the order";
+            return Err(InvalidField::new("refund_address", expected, refund_address));
+        }
         Ok(Self {
             origin: ChainId(request.origin_chain_id),
             destination: ChainId(request.destination_chain_id),
+            price_in: token_in.price(),
+            price_out: token_out.price(),
             token_in,
             token_out,
+            native,
             amount: request.amount,
             sender: request.sender,
             recipient,
@@ -125,11 +145,12 @@ impl Route {
             gasless: request.gasless,
             calls: request.calls,
             providers: request.providers,
+            caller: None,
         })
     }
 
     /// Names everything that a provider's offer depends on: routes of one fingerprint get the same
-    /// offers. The sender and the preference are none of it.
+    /// offers. The preference is none of it.
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         let (exact, amount) = match self.amount {
@@ -143,12 +164,16 @@ impl Route {
         };
         hash.update(self.origin.0.to_be_bytes());
         hash.update(self.destination.0.to_be_bytes());
-        for address in
-            [self.token_in.address, self.token_out.address, self.recipient, self.refund_address]
-        {
+        for address in [
+            self.token_in.address,
+            self.token_out.address,
+            self.sender.unwrap_or_default(),
+            self.recipient,
+            self.refund_address,
+        ] {
             hash.update(address);
         }
-        hash.update([exact, security, u8::from(self.gasless)]);
+        hash.update([exact, security, u8::from(self.gasless), u8::from(self.sender.is_some())]);
         hash.update(amount.0.to_be_bytes::<32>());
         hash.update(self.slippage_bps.to_be_bytes());
         for call in &self.calls {
@@ -160,18 +185,38 @@ impl Route {
         hash.finalize().into()
     }
 
-    /// Names everything that the whole answer depends on: what offers do, and who signs, what is
-    /// favoured, and who is asked.
+    /// Names everything that the whole answer depends on: what offers do, and what is favoured, and
+    /// who is asked.
     pub(crate) fn identity(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update(self.fingerprint());
-        hash.update([u8::from(self.sender.is_some()), self.preference as u8]);
-        hash.update(self.sender.unwrap_or_default());
+        hash.update([self.preference as u8]);
         for provider in &self.providers {
             hash.update((provider.len() as u64).to_be_bytes());
             hash.update(provider);
         }
         hash.finalize().into()
+    }
+
+    /// What an amount of `token_in` is worth in US dollars, when its price was known.
+    pub fn usd_in(&self, amount: U256) -> Option<f64> {
+        self.price_in.map(|price| self.token_in.usd_at(price, amount))
+    }
+
+    /// What an amount of `token_out` is worth in US dollars, when its price was known.
+    pub fn usd_out(&self, amount: U256) -> Option<f64> {
+        self.price_out.map(|price| self.token_out.usd_at(price, amount))
+    }
+
+    /// What an amount of the origin's native currency is worth in US dollars, when its price was known.
+    pub fn usd_native(&self, amount: U256) -> Option<f64> {
+        self.native.as_ref().map(|(token, price)| token.usd_at(*price, amount))
+    }
+
+    /// Whether the same asset leaves and arrives, by name and scale: amounts compare as they are.
+    pub(super) fn is_one_asset(&self) -> bool {
+        self.token_in.symbol == self.token_out.symbol
+            && self.token_in.decimals == self.token_out.decimals
     }
 
     /// What the sender spends, where the request says so.
@@ -288,6 +333,10 @@ pub(super) mod tests {
         assert_eq!(field_of(|r| r.sender = None), "recipient");
         assert_eq!(field_of(|r| r.refund_address = Some(Address::ZERO)), "refund_address");
         assert_eq!(field_of(|r| (r.gasless, r.origin_token) = (true, Address::ZERO)), "gasless");
+        let refunding_another = |r: &mut QuoteRequest| {
+            (r.gasless, r.refund_address) = (true, Some(Address::repeat_byte(8)));
+        };
+        assert_eq!(field_of(refunding_another), "refund_address");
         let nobody = |r: &mut QuoteRequest| {
             (r.gasless, r.sender, r.recipient) = (true, None, Some(Address::repeat_byte(8)));
         };
@@ -308,6 +357,11 @@ pub(super) mod tests {
         assert_eq!(of(|r| r.preference = Preference::Fastest), plain);
         assert_ne!(of(|r| r.amount = AmountRequest::ExactOutput(Amount::from(1_000))), plain);
         assert_ne!(of(|r| r.refund_address = Some(Address::repeat_byte(9))), plain);
+        let other = |r: &mut QuoteRequest| {
+            let user = r.sender.replace(Address::repeat_byte(9));
+            (r.recipient, r.refund_address) = (user, user);
+        };
+        assert_ne!(of(other), plain, "an answer may be made for its sender");
         assert_ne!(of(|r| r.security = Some(Security::Instant)), plain);
     }
 

@@ -25,7 +25,7 @@ impl RouteLimits {
     /// The [`Decline`] with the tightest limit of the kind that is broken.
     pub fn check(&self, route: &Route, amount_in: U256) -> Result<(), Decline> {
         let fitting = || self.0.iter().filter(|limit| fits(limit, route));
-        let (token, symbol) = (&route.token_in, &route.token_in.symbol);
+        let symbol = &route.token_in.symbol;
         let least = fitting().filter_map(|limit| limit.min_amount).max();
         if let Some(least) = least.filter(|least| amount_in < least.0) {
             let message = format!("this route moves no less than {least} of {symbol}");
@@ -38,7 +38,7 @@ impl RouteLimits {
             let decline = Decline::new(UnavailableReason::AmountTooHigh, message);
             return Err(Decline { maximum: Some(most.0), ..decline });
         }
-        let Some(usd) = token.usd(amount_in) else { return Ok(()) };
+        let Some(usd) = route.usd_in(amount_in) else { return Ok(()) };
         let least = fitting().filter_map(|limit| limit.min_usd).max_by(f64::total_cmp);
         if let Some(least) = least.filter(|least| usd < *least) {
             let message = format!("this route moves no less than {least:.2} USD");

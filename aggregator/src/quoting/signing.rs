@@ -1,7 +1,7 @@
 //! Orders that are signed instead of sent: ERC-7683's gasless orders as EIP-712 typed data.
 
 use alloy::{
-    primitives::{Address, Bytes, U256, keccak256},
+    primitives::{Address, B256, Bytes, U256, keccak256},
     sol_types::SolValue,
 };
 use api::{
@@ -9,7 +9,7 @@ use api::{
     solver::{GaslessOrder, SubmitIntent},
 };
 use protocol::{
-    abi::intent::{Intent, OrderData},
+    abi::intent::{GaslessCrossChainOrder, Intent, OrderData},
     erc7683,
     ids::ChainId,
 };
@@ -30,6 +30,22 @@ impl SignedOrder {
     pub fn new(step: &SignatureStep, signature: Bytes) -> Result<Self, serde_json::Error> {
         let order = serde_json::from_value(step.context.clone())?;
         Ok(Self { order, signature })
+    }
+
+    /// Whose signature it must be.
+    pub const fn user(&self) -> Address {
+        self.order.user
+    }
+
+    /// What the user is said to have signed it with.
+    pub const fn signature(&self) -> &Bytes {
+        &self.signature
+    }
+
+    /// What is signed.
+    pub fn digest(&self) -> B256 {
+        let order = &self.order;
+        erc7683::digest(&on_chain(order), order.origin_chain_id, order.origin_settler)
     }
 
     /// What a solver takes.
@@ -65,6 +81,20 @@ pub(super) fn gasless_order(
         fill_deadline: seconds(intent.route.deadline),
         order_data_type: erc7683::ORDER_DATA_TYPEHASH,
         order_data: data.abi_encode().into(),
+    }
+}
+
+/// The order as the contract takes it.
+fn on_chain(order: &GaslessOrder) -> GaslessCrossChainOrder {
+    GaslessCrossChainOrder {
+        originSettler: order.origin_settler,
+        user: order.user,
+        nonce: order.nonce.0,
+        originChainId: U256::from(order.origin_chain_id),
+        openDeadline: order.open_deadline,
+        fillDeadline: order.fill_deadline,
+        orderDataType: order.order_data_type,
+        orderData: order.order_data.clone(),
     }
 }
 
@@ -112,8 +142,8 @@ pub(super) fn typed_data(order: &GaslessOrder) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use alloy::{dyn_abi::TypedData, primitives::B256};
-    use protocol::abi::intent::{GaslessCrossChainOrder, Reward, Route};
+    use alloy::dyn_abi::TypedData;
+    use protocol::abi::intent::{Reward, Route};
 
     use super::*;
 
@@ -141,17 +171,7 @@ mod tests {
         let user = Address::repeat_byte(6);
         let order = gasless_order(ChainId(700_001), settler, user, &intent, 1_800_000_000);
         let shown: TypedData = serde_json::from_value(typed_data(&order)).unwrap();
-        let opened = GaslessCrossChainOrder {
-            originSettler: settler,
-            user,
-            nonce: order.nonce.0,
-            originChainId: U256::from(700_001),
-            openDeadline: order.open_deadline,
-            fillDeadline: order.fill_deadline,
-            orderDataType: order.order_data_type,
-            orderData: order.order_data,
-        };
-        let checked = erc7683::digest(&opened, 700_001, settler);
-        assert_eq!(shown.eip712_signing_hash().unwrap(), checked);
+        let signed = SignedOrder { order, signature: Bytes::new() };
+        assert_eq!(shown.eip712_signing_hash().unwrap(), signed.digest());
     }
 }

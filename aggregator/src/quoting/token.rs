@@ -8,8 +8,9 @@ use sha2::{Digest, Sha256};
 
 /// Makes and checks quote ids.
 ///
-/// An id is `v1.<expires_at>.<hex of HMAC-SHA256(key, payload hash ‖ expires_at)>`: the aggregator
-/// keeps nothing per quote, and yet nobody can change what a user signs or how long it stands.
+/// An id is `v2.<expires_at>.<hex of HMAC-SHA256(key, payload hash ‖ expires_at)>`: the aggregator
+/// keeps nothing per quote, and yet nobody can change what a user signs or how long it stands. The
+/// version names what the hash is taken of.
 #[derive(Clone)]
 pub struct QuoteIds {
     keyed: Hmac<Sha256>,
@@ -31,6 +32,9 @@ pub enum RefusedQuote {
     },
 }
 
+/// What [`payload_hash`] takes in, and how. Ids of another version are not ours.
+const VERSION: &str = "v2";
+
 impl std::fmt::Debug for QuoteIds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("QuoteIds").finish_non_exhaustive()
@@ -50,7 +54,7 @@ impl QuoteIds {
     /// The id of a quote; its own `id` field does not take part.
     pub fn sign(&self, quote: &Quote) -> String {
         let tag = hex::encode(self.mac(quote).finalize().into_bytes());
-        format!("v1.{}.{tag}", quote.expires_at)
+        format!("{VERSION}.{}.{tag}", quote.expires_at)
     }
 
     /// Checks that this quote was given exactly so, and that it still stands.
@@ -63,7 +67,7 @@ impl QuoteIds {
         let tag = tag.and_then(|tag| hex::decode(tag).ok()).ok_or(RefusedQuote::Changed)?;
         let same_expiry = expires_at == Some(quote.expires_at.to_string().as_str());
         // `verify_slice` takes the same time wherever the difference is.
-        if version != Some("v1") || !same_expiry || self.mac(quote).verify_slice(&tag).is_err() {
+        if version != Some(VERSION) || !same_expiry || self.mac(quote).verify_slice(&tag).is_err() {
             return Err(RefusedQuote::Changed);
         }
         if now >= quote.expires_at {
@@ -83,44 +87,68 @@ impl QuoteIds {
 /// What the user signs or sends, and what he was promised for it: provider, order id, amounts and
 /// the payload of every step. Descriptions, simulations and scores do not count.
 fn payload_hash(quote: &Quote) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    let mut field = |bytes: &[u8]| {
-        hash.update((bytes.len() as u64).to_be_bytes());
-        hash.update(bytes);
-    };
-    field(quote.provider.as_bytes());
-    field(quote.solver.as_deref().unwrap_or_default().as_bytes());
-    field(&quote.time.stated.to_be_bytes());
-    field(quote.order_id.unwrap_or_default().as_slice());
+    let mut hash = Fields::default();
+    hash.add(VERSION);
+    hash.add(&quote.provider);
+    hash.add_optional(quote.solver.as_deref());
+    hash.add(quote.time.stated.to_be_bytes());
+    hash.add_optional(quote.order_id);
     for amount in [quote.amount_in, quote.amount_out, quote.min_amount_out] {
-        field(&amount.0.to_be_bytes::<32>());
+        hash.add(amount.0.to_be_bytes::<32>());
     }
+    hash.add_count(quote.legs.len());
     for leg in &quote.legs {
-        field(&leg.origin_chain_id.to_be_bytes());
-        field(&leg.destination_chain_id.to_be_bytes());
-        field(leg.token_in.as_slice());
-        field(leg.token_out.as_slice());
-        field(&leg.amount_in.0.to_be_bytes::<32>());
-        field(&leg.amount_out.0.to_be_bytes::<32>());
+        hash.add(leg.origin_chain_id.to_be_bytes());
+        hash.add(leg.destination_chain_id.to_be_bytes());
+        hash.add(leg.token_in);
+        hash.add(leg.token_out);
+        hash.add(leg.amount_in.0.to_be_bytes::<32>());
+        hash.add(leg.amount_out.0.to_be_bytes::<32>());
     }
+    hash.add_count(quote.steps.len());
     for step in &quote.steps {
         match step {
             Step::Transaction(step) => {
-                field(b"transaction");
-                field(&step.chain_id.to_be_bytes());
-                field(step.to.as_slice());
-                field(&step.data);
-                field(&step.value.0.to_be_bytes::<32>());
+                hash.add("transaction");
+                hash.add(step.chain_id.to_be_bytes());
+                hash.add(step.to);
+                hash.add(&step.data);
+                hash.add(step.value.0.to_be_bytes::<32>());
             }
             Step::Signature(step) => {
-                field(b"signature");
-                field(canonical(&step.typed_data).as_bytes());
-                field(canonical(&step.context).as_bytes());
-                field(step.post.as_bytes());
+                hash.add("signature");
+                hash.add(canonical(&step.typed_data));
+                hash.add(canonical(&step.context));
+                hash.add(&step.post);
             }
         }
     }
-    hash.finalize().into()
+    hash.0.finalize().into()
+}
+
+/// A hash of fields: no two lists of them give the same bytes.
+#[derive(Default)]
+struct Fields(Sha256);
+
+impl Fields {
+    /// A field with its length.
+    fn add(&mut self, bytes: impl AsRef<[u8]>) {
+        self.add_count(bytes.as_ref().len());
+        self.0.update(bytes);
+    }
+
+    /// A field that may be absent, which is another thing than empty or zero.
+    fn add_optional(&mut self, bytes: Option<impl AsRef<[u8]>>) {
+        self.0.update([u8::from(bytes.is_some())]);
+        if let Some(bytes) = bytes {
+            self.add(bytes);
+        }
+    }
+
+    /// How many fields, or bytes, follow.
+    fn add_count(&mut self, count: usize) {
+        self.0.update((count as u64).to_be_bytes());
+    }
 }
 
 /// JSON with sorted keys: what a client parses and writes again need not keep their order.
@@ -143,11 +171,11 @@ fn canonical(value: &Value) -> String {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use alloy::primitives::{Address, B256};
+    use alloy::primitives::{Address, B256, U256};
     use api::{
         Amount,
         aggregator::{
-            Liquidity, Score, SecurityDescription, Simulation, TimeBasis, TimeEstimate,
+            Leg, Liquidity, Score, SecurityDescription, Simulation, TimeBasis, TimeEstimate,
             TransactionStep,
         },
     };
@@ -205,6 +233,15 @@ pub(super) mod tests {
         quote
     }
 
+    const LEG: Leg = Leg {
+        origin_chain_id: 0,
+        destination_chain_id: 0,
+        token_in: Address::ZERO,
+        token_out: Address::ZERO,
+        amount_in: Amount(U256::ZERO),
+        amount_out: Amount(U256::ZERO),
+    };
+
     fn changed(change: impl FnOnce(&mut Quote)) -> Result<(), RefusedQuote> {
         let ids = QuoteIds::new(*b"key");
         let mut quote = signed(&ids);
@@ -228,10 +265,12 @@ pub(super) mod tests {
         assert_eq!(changed(|q| q.expires_at = 2_000), refused);
         assert_eq!(changed(|q| q.amount_out = Amount::from(98)), refused);
         assert_eq!(changed(|q| q.order_id = None), refused);
+        assert_eq!(changed(|q| q.legs.push(LEG)), refused);
         assert_eq!(changed(|q| q.provider = "other".into()), refused);
         assert_eq!(changed(|q| q.solver = None), refused);
         assert_eq!(changed(|q| q.steps.clear()), refused);
-        assert_eq!(changed(|q| q.id = "v1.1000.zz".into()), refused);
+        assert_eq!(changed(|q| q.id = "v2.1000.zz".into()), refused);
+        assert_eq!(changed(|q| q.id = q.id.replacen("v2", "v1", 1)), refused);
         assert_eq!(changed(|q| q.id = String::new()), refused);
         assert_eq!(
             changed(|q| {
@@ -240,6 +279,18 @@ pub(super) mod tests {
             }),
             refused
         );
+    }
+
+    #[test]
+    fn what_is_absent_is_neither_zero_nor_empty() {
+        let ids = QuoteIds::new(*b"key");
+        let id = |order_id, solver: Option<&str>| {
+            let solver = solver.map(str::to_owned);
+            ids.sign(&Quote { order_id, solver, ..signed(&ids) })
+        };
+        assert_ne!(id(None, None), id(Some(B256::ZERO), None));
+        assert_ne!(id(None, None), id(None, Some("")));
+        assert_ne!(id(None, None), id(Some(B256::ZERO), Some("")));
     }
 
     #[test]

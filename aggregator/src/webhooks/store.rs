@@ -10,6 +10,8 @@ use crate::orders::{StoreError, millis};
 const LIST: i64 = 100;
 /// How long deliveries that were taken stay on the list.
 const KEPT: Duration = Duration::from_secs(7 * 86_400);
+/// How long deliveries that were given up stay there, to be replayed.
+const DEAD_KEPT: Duration = Duration::from_secs(30 * 86_400);
 
 /// Webhooks and what is on its way to them.
 #[derive(Clone, Debug)]
@@ -273,13 +275,15 @@ impl Hooks {
         Ok(())
     }
 
-    /// Forgets deliveries that were taken long ago.
+    /// Forgets deliveries that were taken, or given up, long ago.
     pub async fn prune(&self, now: Duration) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM deliveries WHERE state = $1 AND created_at < $2")
-            .bind(DeliveryState::Delivered.name())
-            .bind(int(now.saturating_sub(KEPT).as_secs()))
-            .execute(self.db.pool())
-            .await?;
+        for (state, kept) in [(DeliveryState::Delivered, KEPT), (DeliveryState::Dead, DEAD_KEPT)] {
+            sqlx::query("DELETE FROM deliveries WHERE state = $1 AND created_at < $2")
+                .bind(state.name())
+                .bind(int(now.saturating_sub(kept).as_secs()))
+                .execute(self.db.pool())
+                .await?;
+        }
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use std::{io::Write, process::Command};
 
 use crate::{
-    databases,
+    databases::{self, needs},
     system::{Stage, quote, unix},
 };
 
@@ -14,11 +14,7 @@ const EACH: (u32, u32) = (120, 1_200);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_request_is_answered_with_an_error_of_ours_or_an_undocumented_status() {
-    let Ok(tool) = std::env::var(TOOL) else {
-        let line = format!("SKIPPED: {TOOL} is not set\n");
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
-        return;
-    };
+    let Some(tool) = needs::given(TOOL) else { return };
     let (stage, database) = (Stage::set().await, databases::sqlite());
     let aggregator = stage.aggregator(&database.url, "main", "").await;
     // Something to be found.

@@ -1,10 +1,12 @@
 //! A fresh database of each kind that there is.
 
-use std::io::Write;
-
 use chain::Db;
 use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
+
+#[path = "../../../tests/src/needs.rs"]
+#[expect(unreachable_pub, reason = "the file is a public module of another package")]
+pub(crate) mod needs;
 
 /// URL of a PostgreSQL server where tests may create databases.
 const POSTGRES: &str = "METALAYER_TEST_POSTGRES";
@@ -32,11 +34,7 @@ pub(crate) fn sqlite() -> Database {
 
 /// A database of its own on the server that `METALAYER_TEST_POSTGRES` names.
 pub(crate) async fn postgres() -> Option<Database> {
-    let Ok(server) = std::env::var(POSTGRES) else {
-        let line = format!("SKIPPED on PostgreSQL: {POSTGRES} is not set\n");
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
-        return None;
-    };
+    let server = needs::given(POSTGRES)?;
     let name = format!("t_{}", hex::encode(rand::random::<[u8; 8]>()));
     let db = Db::open(&server).await.unwrap();
     let create = format!("CREATE DATABASE {name}");

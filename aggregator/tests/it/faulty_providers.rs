@@ -5,8 +5,8 @@ use std::{
 };
 
 use aggregator::{
-    book::{Token, TokenBook},
-    provider::{Asking, BreakerConfig, Provider, Providers},
+    book::{Pricing, Token, TokenBook},
+    provider::{Asking, BreakerConfig, Provider, Providers, Recipients},
     quoting::{Engine, EngineConfig, Patience, QuoteIds, Quoted, Route, Sanity},
     reputation::Reputations,
 };
@@ -73,7 +73,7 @@ pub(crate) fn route() -> Arc<Route> {
         address: USDX,
         symbol: "USDX".into(),
         decimals: 6,
-        micro_usd: Some(1_000_000),
+        pricing: Pricing::Fixed("1".parse().unwrap()),
     };
     let request = QuoteRequest {
         origin_chain_id: CHAIN_A,
@@ -112,6 +112,10 @@ async fn a_bad_provider_is_named_and_the_others_quote_arrives() {
         (Behaviour::WrongChain, UnavailableReason::Rejected),
         (Behaviour::ForeignTarget, UnavailableReason::Rejected),
         (Behaviour::LowMinimum, UnavailableReason::Rejected),
+        (Behaviour::Expired, UnavailableReason::Rejected),
+        (Behaviour::Standing, UnavailableReason::Rejected),
+        (Behaviour::WrongInput, UnavailableReason::Rejected),
+        (Behaviour::ExcessValue, UnavailableReason::Rejected),
         (Behaviour::Oversized, UnavailableReason::Rejected),
         (Behaviour::Dropped, UnavailableReason::Error),
         (Behaviour::Minimum(1), UnavailableReason::AmountTooLow),
@@ -129,6 +133,62 @@ async fn a_bad_provider_is_named_and_the_others_quote_arrives() {
         );
         assert!(quoted.elapsed < PATIENCE.deadline, "{behaviour:?}");
     }
+}
+
+#[tokio::test]
+async fn of_one_answer_three_offers_are_looked_at() {
+    let many = Standin::start("many", Behaviour::Many(50)).await;
+    let quoted = engine(vec![many], PATIENCE, BreakerConfig::default()).quote(&route()).await;
+    assert_eq!(quoted.quotes.len(), 3);
+}
+
+#[tokio::test]
+async fn money_goes_back_to_whom_the_request_names_or_nothing_is_offered() {
+    let mut other = Route::clone(&route());
+    other.refund_address = Address::repeat_byte(9);
+    let other = Arc::new(other);
+    let silent = Standin::start("silent", Behaviour::Fair).await;
+    let honouring = Standin::start("honouring", Behaviour::Refunding).await;
+    let engine = engine(vec![silent, honouring], PATIENCE, BreakerConfig::default());
+    assert_eq!(engine.quote(&route()).await.quotes.len(), 2, "the sender is refunded by both");
+    let quoted = engine.quote(&other).await;
+    let names: Vec<_> = quoted.quotes.iter().map(|quote| quote.provider.as_str()).collect();
+    assert_eq!(names, ["honouring"]);
+    assert_eq!(quoted.unavailable[0].reason, UnavailableReason::NoRoute);
+}
+
+#[tokio::test]
+async fn a_recipient_that_is_denied_is_not_asked_about() {
+    let fair = Standin::start("fair", Behaviour::Fair).await;
+    let asked = fair.asked();
+    let deny = BTreeSet::from([route().recipient]);
+    let provider = fair.into_provider().paying(Recipients { deny, ..Recipients::default() });
+    let decline = provider.offers(&route(), PATIENCE.deadline).await.unwrap_err();
+    assert_eq!(decline.reason, UnavailableReason::Rejected);
+    assert!(!decline.is_failure(), "{decline}");
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
+}
+
+/// A route whose tokens nobody prices, and that are not the same.
+fn unpriced() -> Arc<Route> {
+    let mut route = Route::clone(&route());
+    let other = Token { symbol: "OTHER".into(), ..Token::clone(&route.token_out) };
+    (route.price_in, route.price_out, route.token_out) = (None, None, Arc::new(other));
+    Arc::new(route)
+}
+
+#[tokio::test]
+async fn what_is_far_better_than_all_others_is_a_bait() {
+    let bait = Standin::start("bait", Behaviour::AbsurdPrice).await;
+    let one = Standin::start("one", Behaviour::Fair).await;
+    let two = Standin::start("two", Behaviour::Fair).await;
+    let engine = engine(vec![bait, one, two], PATIENCE, BreakerConfig::default());
+    let quoted = engine.quote(&unpriced()).await;
+    let names: Vec<_> = quoted.quotes.iter().map(|quote| quote.provider.as_str()).collect();
+    assert_eq!(names, ["one", "two"]);
+    let [named] = &quoted.unavailable[..] else { panic!("{quoted:?}") };
+    assert_eq!((named.provider.as_str(), named.reason), ("bait", UnavailableReason::Rejected));
+    assert!(named.message.contains("median"), "{}", named.message);
 }
 
 #[tokio::test]

@@ -14,7 +14,8 @@ use crate::{
 /// A millionth of an ether: far above what a limit below names.
 const SENT: u64 = 1_000_000_000_000;
 
-fn request(amount: AmountRequest) -> QuoteRequest {
+/// A quote of ether for ether from an account that has some.
+pub(crate) fn request(amount: AmountRequest) -> QuoteRequest {
     QuoteRequest {
         origin_chain_id: CHAIN_A,
         origin_token: Address::ZERO,

@@ -44,6 +44,18 @@ pub(crate) enum Behaviour {
     ForeignTarget,
     /// Offers less than the slippage allows.
     LowMinimum,
+    /// Offers what has expired.
+    Expired,
+    /// Offers what stands for a year.
+    Standing,
+    /// Offers for another input than the request's.
+    WrongInput,
+    /// Wants native currency for an order in tokens.
+    ExcessValue,
+    /// As `Fair`, with so many offers.
+    Many(usize),
+    /// As `Fair`, and gives the money back to whom the request names.
+    Refunding,
     /// Answers a megabyte.
     Oversized,
     /// Breaks the connection off in the middle.
@@ -113,12 +125,27 @@ async fn answer(
         Behaviour::Hang => std::future::pending().await,
         Behaviour::Broken => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         Behaviour::WrongSchema => Json(serde_json::json!({ "offers": "many" })).into_response(),
-        Behaviour::AbsurdPrice => {
-            offer(|offer| offer.amount_out = (offer.amount_in.0 * U256::from(10)).into())
-        }
+        Behaviour::AbsurdPrice => offer(|offer| {
+            offer.amount_out = (offer.amount_in.0 * U256::from(10)).into();
+            offer.min_amount_out = offer.amount_out;
+        }),
         Behaviour::WrongChain => offer(|offer| offer.chain_id = 1),
         Behaviour::ForeignTarget => offer(|offer| offer.spender = Address::repeat_byte(0x66)),
         Behaviour::LowMinimum => offer(|offer| offer.min_amount_out = 1.into()),
+        Behaviour::Expired => offer(|offer| offer.expires_at -= 3_600),
+        Behaviour::Standing => offer(|offer| offer.expires_at += 365 * 86_400),
+        Behaviour::WrongInput => {
+            offer(|offer| offer.amount_in = (offer.amount_in.0 + U256::from(1)).into())
+        }
+        Behaviour::ExcessValue => offer(|offer| offer.value = 1.into()),
+        Behaviour::Many(count) => {
+            Json(Offers { offers: vec![fair(&ask); count], minimum: None }).into_response()
+        }
+        Behaviour::Refunding => {
+            let refund_address = Some(ask.refund_address);
+            let offers = vec![HttpOffer { refund_address, ..fair(&ask) }];
+            Json(Offers { offers, minimum: None }).into_response()
+        }
         Behaviour::Oversized => vec![b' '; 1 << 20].into_response(),
         Behaviour::Dropped => {
             let parts = [Ok("{\"offers\":["), Err(std::io::Error::other("gone"))];
@@ -149,5 +176,7 @@ fn fair(ask: &Ask) -> HttpOffer {
         to: BRIDGE,
         data: Bytes::from_static(&[1, 2, 3, 4]),
         value: 0.into(),
+        native_fee: 0.into(),
+        refund_address: None,
     }
 }

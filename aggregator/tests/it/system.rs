@@ -23,7 +23,7 @@ use chain::{
     finality::FinalityRule,
     manifest::{ChainManifest, Contracts, FORMAT, Manifest},
 };
-use devnet::{Chain, ChainConfig, Clock, Transact, genesis::DEV_ADDRESSES};
+use devnet::{Chain, ChainConfig, Clock, Fault, FaultRule, Transact, genesis::DEV_ADDRESSES};
 use protocol::{
     abi::{inbox, intent_source, prover},
     ids::{ChainId, Domain},
@@ -35,8 +35,8 @@ use crate::providers::{CHAIN_A, CHAIN_B};
 
 pub(crate) const USER: Address = Address::repeat_byte(0x77);
 pub(crate) const SOURCE: Address = Address::repeat_byte(0x51);
-const INBOX: Address = Address::repeat_byte(0x52);
-const PROVER: Address = Address::repeat_byte(0x53);
+pub(crate) const INBOX: Address = Address::repeat_byte(0x52);
+pub(crate) const PROVER: Address = Address::repeat_byte(0x53);
 const INTEGRITY_KEY: &str = "a key of thirty-two characters!!";
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -82,6 +82,16 @@ impl Stage {
 
     /// An aggregator on this database; `more` goes into its configuration.
     pub(crate) async fn aggregator(&self, database: &str, instance: &str, more: &str) -> Handle {
+        self.aggregator_as(database, instance, |text| text + more).await
+    }
+
+    /// An aggregator on this database, with a configuration that is changed first.
+    pub(crate) async fn aggregator_as(
+        &self,
+        database: &str,
+        instance: &str,
+        change: impl FnOnce(String) -> String,
+    ) -> Handle {
         let mut text = format!(
             "listen = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nmanifest = {:?}\n\
              database = {database:?}\ninstance = {instance:?}\n\
@@ -92,7 +102,7 @@ impl Stage {
              [[admission.keys]]\nname = \"wallet\"\nsha256 = \"{}\"\n\
              scopes = [\"quotes\", \"orders\", \"webhooks\"]\n",
             self.path().display().to_string(),
-            key_hash(),
+            key_hash("wallet"),
         );
         for chain_id in [CHAIN_A, CHAIN_B] {
             text += &format!(
@@ -100,9 +110,15 @@ impl Stage {
                  micro_usd = 2000000000\n"
             );
         }
-        text += more;
-        let config: Config = service::config::parse(&text).unwrap();
+        let config: Config = service::config::parse(&change(text)).unwrap();
         aggregator::spawn(config).await.unwrap()
+    }
+
+    /// Has a chain answer every question so much later.
+    pub(crate) fn slow_down(&self, chain: u64, by: Duration) {
+        let millis = u64::try_from(by.as_millis()).unwrap();
+        let rule = FaultRule::new(&[], Fault::Latency { millis });
+        self.chains.chain(chain).unwrap().set_fault(rule);
     }
 
     /// Has a contract say something, in a block of its own; the transaction.
@@ -164,9 +180,9 @@ pub(crate) fn published(id: B256, deadline: u64) -> intent_source::IntentPublish
     }
 }
 
-/// SHA-256 of the API key of the tests.
-fn key_hash() -> String {
-    hex::encode(Sha256::digest(b"wallet"))
+/// SHA-256 of an API key, as the configuration has it.
+pub(crate) fn key_hash(key: &str) -> String {
+    hex::encode(Sha256::digest(key))
 }
 
 pub(crate) fn client(aggregator: &Handle) -> Client {
@@ -180,7 +196,7 @@ pub(crate) fn unix() -> u64 {
 
 /// A quote of ours whose one transaction publishes the order with this id.
 pub(crate) fn quote(id: B256, expires_at: u64) -> Quote {
-    let mut quote = Quote {
+    let quote = Quote {
         id: String::new(),
         provider: "metalayer".into(),
         solver: None,
@@ -227,6 +243,11 @@ pub(crate) fn quote(id: B256, expires_at: u64) -> Quote {
         },
         cached: Vec::new(),
     };
+    bound(quote)
+}
+
+/// The quote under an id of ours.
+pub(crate) fn bound(mut quote: Quote) -> Quote {
     quote.id = QuoteIds::new(INTEGRITY_KEY).sign(&quote);
     quote
 }

@@ -11,7 +11,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether every part works. */
+        /**
+         * How every part is, by name, and the service as a whole under `status`: `ok`, `degraded` (a part
+         *     fails and the service goes on without it) or `failing`.
+         */
         get: operations["health"];
         put?: never;
         post?: never;
@@ -83,7 +86,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One order as server-sent events: `order` now and at each change, until its state is final. */
+        /**
+         * One order as server-sent events: `order` now and at each change, until its state is final. A
+         *     stream that has lasted long says `end`: open another after `retry` milliseconds.
+         */
         get: operations["stream"];
         put?: never;
         post?: never;
@@ -362,7 +368,7 @@ export interface components {
          * @description Stable error codes.
          * @enum {string}
          */
-        ErrorCode: "invalid_request" | "unauthorized" | "not_found" | "method_not_allowed" | "body_too_large" | "unsupported_media_type" | "quote_changed" | "quote_expired" | "transaction_mismatch" | "transaction_unknown" | "order_refused" | "rate_limited" | "overloaded" | "unavailable" | "internal";
+        ErrorCode: "invalid_request" | "unauthorized" | "forbidden" | "not_found" | "method_not_allowed" | "request_timeout" | "body_too_large" | "unsupported_media_type" | "quote_changed" | "quote_expired" | "transaction_mismatch" | "transaction_unknown" | "order_refused" | "rate_limited" | "overloaded" | "unavailable" | "internal";
         /** @description What went wrong. */
         ErrorDetail: {
             /** @description Stable, for programs. */
@@ -399,7 +405,7 @@ export interface components {
          * @description What a fee is paid for.
          * @enum {string}
          */
-        FeeKind: "solver" | "origin_gas" | "provider";
+        FeeKind: "solver" | "destination_gas" | "proof_message" | "settlement_gas" | "opening_gas" | "capital" | "origin_gas" | "provider";
         /** @description Thirty-two bytes in hexadecimal. */
         Hash: string;
         /** @description One part of the way. */
@@ -459,6 +465,8 @@ export interface components {
             /** @description The provider that quoted it, when it came through this API. */
             provider?: string | null;
             reward_native?: components["schemas"]["Amount"] | null;
+            /** @description The escrowed tokens. */
+            reward_tokens?: components["schemas"]["RewardToken"][];
             /** @description Where it stands. */
             state: components["schemas"]["OrderState"];
             /**
@@ -559,7 +567,7 @@ export interface components {
             legs: components["schemas"]["Leg"][];
             /** @description What the provider can still move on this route. */
             liquidity: components["schemas"]["Liquidity"];
-            /** @description The least that the recipient gets; below it nothing happens. */
+            /** @description The least that the recipient gets: with an `order_id` by the contracts, else by the provider's word. */
             min_amount_out: components["schemas"]["Amount"];
             order_id?: components["schemas"]["Hash"] | null;
             /** @description Who quotes. */
@@ -672,6 +680,13 @@ export interface components {
              * @description Mean of measured fill time over estimated, decayed; absent before the first fill.
              */
             time_ratio?: number | null;
+        };
+        /** @description A token in the escrow of an order. */
+        RewardToken: {
+            /** @description How much of it. */
+            amount: components["schemas"]["Amount"];
+            /** @description The token, on the origin. */
+            token: components["schemas"]["Address"];
         };
         /** @description The least and the most that one order may move on some routes. A part that is absent fits all. */
         RouteLimit: {
@@ -928,7 +943,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Every part works */
+            /** @description It serves; what does not work says why */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -937,7 +952,7 @@ export interface operations {
                     "application/json": components["schemas"]["BTreeMap"];
                 };
             };
-            /** @description A part does not, and why */
+            /** @description It does not, and why */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -964,6 +979,24 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ChainsResponse"];
+                };
+            };
+            /** @description Too many requests: wait as `Retry-After` says */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests at once: wait as `Retry-After` says */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
         };
@@ -1004,8 +1037,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The API key is missing, not known or lacks the scope */
+            /** @description The API key is missing or not known */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The API key lacks the scope for this path */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1064,8 +1106,26 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The API key is missing, not known or lacks the scope */
+            /** @description The API key is missing or not known */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The API key lacks the scope for this path */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body did not come in time */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1168,8 +1228,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The API key is missing, not known or lacks the scope */
+            /** @description The API key is missing or not known */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The API key lacks the scope for this path */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1218,7 +1287,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Events `order` (an Order) */
+            /** @description Events `order` (an Order) and `end` */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1236,8 +1305,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The API key is missing, not known or lacks the scope */
+            /** @description The API key is missing or not known */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The API key lacks the scope for this path */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1292,6 +1370,24 @@ export interface operations {
                     "application/json": components["schemas"]["ProvidersResponse"];
                 };
             };
+            /** @description Too many requests: wait as `Retry-After` says */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests at once: wait as `Retry-After` says */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
         };
     };
     quote: {
@@ -1325,8 +1421,26 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The API key is missing, not known or lacks the scope */
+            /** @description The API key is missing or not known */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The API key lacks the scope for this path */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body did not come in time */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1403,8 +1517,26 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The API key is missing, not known or lacks the scope */
+            /** @description The API key is missing or not known */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The API key lacks the scope for this path */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body did not come in time */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1468,6 +1600,24 @@ export interface operations {
                     "application/json": components["schemas"]["TokensResponse"];
                 };
             };
+            /** @description Too many requests: wait as `Retry-After` says */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests at once: wait as `Retry-After` says */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
         };
     };
     list: {
@@ -1497,8 +1647,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The API key is missing, not known or lacks the scope */
+            /** @description The API key is missing or not known */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The API key lacks the scope for this path */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1557,8 +1716,26 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The API key is missing, not known or lacks the scope */
+            /** @description The API key is missing or not known */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The API key lacks the scope for this path */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body did not come in time */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1632,8 +1809,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The API key is missing, not known or lacks the scope */
+            /** @description The API key is missing or not known */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The API key lacks the scope for this path */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1703,8 +1889,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The API key is missing, not known or lacks the scope */
+            /** @description The API key is missing or not known */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The API key lacks the scope for this path */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1771,8 +1966,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The API key is missing, not known or lacks the scope */
+            /** @description The API key is missing or not known */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The API key lacks the scope for this path */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

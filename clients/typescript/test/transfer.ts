@@ -21,7 +21,8 @@ const { quotes, unavailable } = await metalayer.quote({
 });
 const [quote] = quotes;
 if (quote === undefined) throw new Error(`nobody quotes: ${JSON.stringify(unavailable)}`);
-const id = await metalayer.execute(quote, wallet);
-const order = await metalayer.follow(id, ["settled", "failed", "refundable", "refunded"], { timeout: 240_000 });
-if (order.state !== "settled") throw new Error(`order ${id} is ${order.state}: ${order.failure ?? ""}`);
-console.log(`${id} ${order.state}`);
+const { orderId, transactions } = await metalayer.execute(quote, wallet);
+if (orderId === undefined) throw new Error(`nobody follows ${transactions.join(", ")}`);
+const order = await metalayer.follow(orderId, ["settled", "refundable"], { timeout: 240_000 });
+if (order.state !== "settled") throw new Error(`order ${orderId} is ${order.state}`);
+console.log(`${orderId} ${order.state}`);

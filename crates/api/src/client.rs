@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use alloy_primitives::{Address, B256, Bytes};
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, header::RETRY_AFTER};
 use serde::{Serialize, de::DeserializeOwned};
 use url::Url;
 
@@ -43,13 +43,40 @@ pub enum ClientError {
         status: StatusCode,
         /// What it said.
         detail: ErrorDetail,
+        /// How long it asks to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// Somebody else answered, such as a proxy before the aggregator.
+    #[error("the aggregator's address answered {status}")]
+    Foreign {
+        /// HTTP status.
+        status: StatusCode,
+        /// How long to leave it alone.
+        retry_after: Option<Duration>,
     },
 }
 
 impl ClientError {
-    /// Whether the same request may be taken a moment later: the server said `Retry-After`.
+    /// Whether the same request may be taken a moment later: there was no answer, or one that speaks
+    /// of the server or of the moment and not of the request. The server may have taken the request
+    /// all the same.
     pub fn passes(&self) -> bool {
-        matches!(self, Self::Refused { status, .. } if [409, 429, 503].contains(&status.as_u16()))
+        match self {
+            Self::Url { .. } => false,
+            Self::Http(error) => !error.is_builder(),
+            Self::Refused { status, .. } | Self::Foreign { status, .. } => {
+                // Request timeout, conflict, too many requests.
+                status.is_server_error() || [408, 409, 429].contains(&status.as_u16())
+            }
+        }
+    }
+
+    /// How long the server asks to be left alone, where it says so.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Url { .. } | Self::Http(_) => None,
+            Self::Refused { retry_after, .. } | Self::Foreign { retry_after, .. } => *retry_after,
+        }
     }
 }
 
@@ -217,6 +244,15 @@ async fn accepted(response: Response) -> Result<Response, ClientError> {
     if status.is_success() {
         return Ok(response);
     }
-    let ErrorBody { error: detail } = response.json().await?;
-    Err(ClientError::Refused { status, detail })
+    let retry_after = seconds(&response).map(Duration::from_secs);
+    let body = response.bytes().await?;
+    Err(match serde_json::from_slice(&body) {
+        Ok(ErrorBody { error: detail }) => ClientError::Refused { status, detail, retry_after },
+        Err(_) => ClientError::Foreign { status, retry_after },
+    })
+}
+
+/// `Retry-After` in seconds; its other form, a date, is not used by the aggregator.
+fn seconds(response: &Response) -> Option<u64> {
+    response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
 }

@@ -1,18 +1,32 @@
 //! What is known of orders, in SQL.
 
+mod page;
 mod read;
 mod schema;
 
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256, U256};
-use api::aggregator::OrderState;
+use api::aggregator::{OrderState, RewardToken};
 use chain::db::{self, Db, RowExt, Tx, int};
 use protocol::ids::{ChainId, IntentHash};
 
+pub use self::page::{Cursor, Page};
 use self::{read::read, schema::MIGRATIONS};
 use super::Fact;
 use crate::webhooks;
+
+/// Marks an order as changed. The origin of one that nobody announced is where its escrow is complete:
+/// to publish a hash elsewhere first costs gas alone.
+const CHANGE: &str = "UPDATE orders SET changed = $2, origin = CASE WHEN announced = 1 \
+    OR EXISTS (SELECT 1 FROM order_events e WHERE e.order_id = orders.id AND e.fact = 'funded' \
+    AND e.removed = 0 AND e.chain_id = orders.origin) THEN origin \
+    ELSE COALESCE((SELECT e.chain_id FROM order_events e WHERE e.order_id = orders.id \
+    AND e.fact = 'funded' AND e.removed = 0 ORDER BY e.at, e.chain_id LIMIT 1), origin) END \
+    WHERE id = $1 RETURNING *";
+
+/// How long orders of which nothing came are kept: whoever asks what became of one asks by then.
+const KEPT: Duration = Duration::from_secs(30 * 86_400);
 
 /// Orders and what the chains say of them.
 #[derive(Clone, Debug)]
@@ -42,9 +56,17 @@ pub enum StoreError {
         /// The name.
         name: String,
     },
-    /// An event cannot be written as JSON.
-    #[error("an event cannot be written: {0}")]
+    /// An event or a reward cannot be written as JSON.
+    #[error("an event or a reward cannot be written: {0}")]
     Unwritable(serde_json::Error),
+    /// A reward that is not JSON as this version writes it.
+    #[error("the reward of order {order} cannot be read: {cause}")]
+    UnreadableReward {
+        /// The order.
+        order: B256,
+        /// What is wrong with it.
+        cause: serde_json::Error,
+    },
 }
 
 impl From<sqlx::Error> for StoreError {
@@ -68,6 +90,8 @@ pub struct Announced {
     pub estimated: u64,
     /// The origin transaction, when it was sent already.
     pub transaction: Option<B256>,
+    /// Unix seconds of the block that holds the transaction, by the origin's clock, when it is mined.
+    pub mined: Option<u64>,
     /// When the quote expires: without an event by then the order has failed.
     pub expires: u64,
 }
@@ -85,6 +109,8 @@ pub struct Published {
     pub deadline: u64,
     /// Escrowed native amount.
     pub reward_native: U256,
+    /// Escrowed tokens.
+    pub reward_tokens: Vec<RewardToken>,
 }
 
 /// A fact with its place on a chain.
@@ -108,17 +134,6 @@ pub struct Sighting {
     pub at: u64,
 }
 
-/// Which orders to list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Page {
-    /// Only orders of this creator.
-    pub creator: Address,
-    /// Only orders created before this, and before this id among those of the same second.
-    pub before: Option<(u64, B256)>,
-    /// How many.
-    pub limit: u32,
-}
-
 impl Orders {
     /// Opens the tables.
     ///
@@ -134,16 +149,19 @@ impl Orders {
         &self.db
     }
 
-    /// Keeps an order that was announced; again changes only the transaction.
+    /// Keeps an order that was announced with a quote of ours. Its quote says what no hash does, on
+    /// which chain the escrow is: that counts more than who published the order first.
     pub async fn announce(&self, order: &Announced, now: Duration) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
         sqlx::query(
             "INSERT INTO orders (id, origin, destination, provider, estimated, announced, \
-             transaction_hash, expires, created_at, updated_at) \
-             VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $8, $8) \
+             transaction_hash, expires, created_at, updated_at, seen, mined) \
+             VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $8, $8, $9, $10) \
              ON CONFLICT (id) DO UPDATE SET provider = excluded.provider, announced = 1, \
-             estimated = excluded.estimated, failure = NULL, \
-             transaction_hash = COALESCE(excluded.transaction_hash, orders.transaction_hash)",
+             origin = excluded.origin, destination = excluded.destination, \
+             estimated = excluded.estimated, expires = excluded.expires, failure = NULL, \
+             transaction_hash = COALESCE(excluded.transaction_hash, orders.transaction_hash), \
+             mined = COALESCE(excluded.mined, orders.mined)",
         )
         .bind(order.id.to_vec())
         .bind(int(order.origin.0))
@@ -153,6 +171,8 @@ impl Orders {
         .bind(order.transaction.map(|hash| hash.to_vec()))
         .bind(int(order.expires))
         .bind(int(now.as_secs()))
+        .bind(micros(now))
+        .bind(order.mined.map(int))
         .execute(&mut *tx)
         .await?;
         self.refresh(&mut tx, [order.id], now).await?;
@@ -177,19 +197,26 @@ impl Orders {
         Ok(tx.commit().await?)
     }
 
-    /// Keeps what a publication says; the first one of an order counts, the others say the same.
+    /// Keeps what a publication says. All of an order say the same, but for the chain that they are
+    /// on: the first one counts as the origin until the order is announced, or funded elsewhere.
+    /// `at` is the time of its block in unix seconds, and `seen` that of the first sight by our
+    /// clock: it puts orders of one second in the order in which they came.
     pub async fn publish(
         &self,
         tx: &mut Tx,
         id: IntentHash,
         order: &Published,
         at: u64,
+        seen: Duration,
     ) -> Result<(), StoreError> {
+        let tokens = serde_json::to_string(&order.reward_tokens).map_err(StoreError::Unwritable)?;
         sqlx::query(
             "INSERT INTO orders (id, origin, destination, creator, deadline, reward_native, \
-             announced, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $7) \
+             announced, created_at, updated_at, seen, reward_tokens) \
+             VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $7, $8, $9) \
              ON CONFLICT (id) DO UPDATE SET creator = excluded.creator, \
-             deadline = excluded.deadline, reward_native = excluded.reward_native",
+             deadline = excluded.deadline, reward_native = excluded.reward_native, \
+             reward_tokens = excluded.reward_tokens",
         )
         .bind(id.to_vec())
         .bind(int(order.origin.0))
@@ -198,6 +225,8 @@ impl Orders {
         .bind(int(order.deadline))
         .bind(db::word(order.reward_native))
         .bind(int(at))
+        .bind(micros(seen))
+        .bind(tokens)
         .execute(&mut **tx)
         .await?;
         Ok(())
@@ -269,7 +298,7 @@ impl Orders {
         ids.sort_unstable();
         ids.dedup();
         for id in &ids {
-            let row = sqlx::query("UPDATE orders SET changed = $2 WHERE id = $1 RETURNING *")
+            let row = sqlx::query(CHANGE)
                 .bind(id.to_vec())
                 .bind(millis(now))
                 .fetch_optional(&mut **tx)
@@ -290,12 +319,12 @@ impl Orders {
         Ok(ids)
     }
 
-    /// Orders whose state time alone has changed: their quote expired unsent, or their deadline
-    /// passed.
+    /// Orders whose state time alone has changed: their quote expired and nothing came, or their
+    /// deadline passed.
     pub async fn overdue(&self, now: u64) -> Result<Vec<IntentHash>, StoreError> {
         let rows = sqlx::query(
             "SELECT o.id AS id FROM orders o LEFT JOIN chain_clocks c ON c.chain_id = o.origin \
-             WHERE (o.state = $1 AND o.expires <= $2) \
+             WHERE (o.state = $1 AND o.expires <= $2 AND c.at > COALESCE(o.mined, o.expires)) \
              OR (o.state IN ($3, $4) AND o.deadline <= c.at) LIMIT 256",
         )
         .bind(OrderState::Pending.name())
@@ -307,6 +336,19 @@ impl Orders {
         rows.iter().map(|row| Ok(row.b256("id")?.into())).collect()
     }
 
+    /// Forgets orders that failed long ago and were never seen on a chain.
+    pub async fn prune(&self, now: Duration) -> Result<(), StoreError> {
+        sqlx::query(
+            "DELETE FROM orders WHERE state = $1 AND changed < $2 AND NOT EXISTS \
+             (SELECT 1 FROM order_events WHERE order_events.order_id = orders.id)",
+        )
+        .bind(OrderState::Failed.name())
+        .bind(millis(now.saturating_sub(KEPT)))
+        .execute(self.db.pool())
+        .await?;
+        Ok(())
+    }
+
     /// Orders that any instance changed at or after this time, with the time of the change in
     /// milliseconds.
     pub async fn changed_since(&self, at: Duration) -> Result<Vec<(IntentHash, u64)>, StoreError> {
@@ -316,6 +358,11 @@ impl Orders {
             .await?;
         rows.iter().map(|row| Ok((row.b256("id")?.into(), row.u64("changed")?))).collect()
     }
+}
+
+/// A time as it is stored where orders of one moment are told apart.
+fn micros(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// A time as it is stored where seconds are too coarse.

@@ -6,7 +6,7 @@ use chain::db::{AnyRow, RowExt, int};
 use protocol::ids::IntentHash;
 use sqlx::{AnyConnection, Row};
 
-use super::{Orders, Page, StoreError};
+use super::{Orders, StoreError};
 use crate::orders::{Fact, derive};
 
 impl Orders {
@@ -35,27 +35,10 @@ impl Orders {
         .await?;
         read_all(&mut connection, &rows, now).await
     }
-
-    /// A page of a creator's orders, newest first.
-    pub async fn page(&self, page: Page, now: u64) -> Result<Vec<Order>, StoreError> {
-        let (at, id) = page.before.unwrap_or((u64::MAX, B256::repeat_byte(0xff)));
-        let mut connection = self.db.pool().acquire().await?;
-        let rows = sqlx::query(
-            "SELECT * FROM orders WHERE creator = $1 \
-             AND (created_at < $2 OR (created_at = $2 AND id < $3)) \
-             ORDER BY created_at DESC, id DESC LIMIT $4",
-        )
-        .bind(page.creator.to_vec())
-        .bind(int(at))
-        .bind(id.to_vec())
-        .bind(i64::from(page.limit))
-        .fetch_all(&mut *connection)
-        .await?;
-        read_all(&mut connection, &rows, now).await
-    }
 }
 
-async fn read_all(
+/// The orders of rows of `orders`.
+pub(super) async fn read_all(
     connection: &mut AnyConnection,
     rows: &[AnyRow],
     now: u64,
@@ -73,8 +56,8 @@ pub(super) async fn read(
     row: &AnyRow,
     now: u64,
 ) -> Result<Order, StoreError> {
-    let (id, origin) = (row.b256("id")?, row.u64("origin")?);
-    let (events, facts) = events(connection, id).await?;
+    let (id, origin, destination) = (row.b256("id")?, row.u64("origin")?, row.u64("destination")?);
+    let (events, facts) = events(connection, id, (origin, destination)).await?;
     let deadline = row.opt_u64("deadline")?;
     let clock = sqlx::query("SELECT at FROM chain_clocks WHERE chain_id = $1")
         .bind(int(origin))
@@ -86,14 +69,20 @@ pub(super) async fn read(
     let mut state = derive(&facts, past_deadline);
     let mut failure = None;
     if state == OrderState::Pending {
-        let unsent = row.opt_u64("expires")?.is_some_and(|expires| expires <= now);
+        let expires = row.opt_u64("expires")?.filter(|expires| *expires <= now);
+        let mined = row.opt_u64("mined")?;
+        // What is read of the chain may lag behind what happens there by more than a quote's life.
+        let is_past = |at| origin_time.is_some_and(|time| time > at);
+        let is_lost = expires.is_some_and(|expires| is_past(mined.unwrap_or(expires)));
         let unseen = || "no origin transaction was seen before the quote expired".to_owned();
-        failure = row.opt_text("failure")?.or_else(|| unsent.then(unseen));
+        failure = row.opt_text("failure")?.or_else(|| is_lost.then(unseen));
         if failure.is_some() {
             state = OrderState::Failed;
         }
     }
     let creator: Option<Vec<u8>> = row.try_get("creator")?;
+    let reward_tokens = serde_json::from_str(&row.text("reward_tokens")?)
+        .map_err(|cause| StoreError::UnreadableReward { order: id, cause })?;
     let reward: Option<Vec<u8>> = row.try_get("reward_native")?;
     Ok(Order {
         id,
@@ -102,9 +91,10 @@ pub(super) async fn read(
         provider: row.opt_text("provider")?,
         creator: creator.map(|bytes| Address::from_slice(&bytes)),
         origin_chain_id: origin,
-        destination_chain_id: row.u64("destination")?,
+        destination_chain_id: destination,
         deadline,
         reward_native: reward.and_then(|bytes| U256::try_from_be_slice(&bytes)).map(Into::into),
+        reward_tokens,
         created_at: row.u64("created_at")?,
         updated_at: events.iter().map(|event| event.at).fold(row.u64("updated_at")?, u64::max),
         events,
@@ -112,10 +102,12 @@ pub(super) async fn read(
 }
 
 /// Every event of an order, and the facts that count. Times order events across chains; within
-/// one second the order of an order's life decides.
+/// one second the order of an order's life decides. What another chain says of the same hash is none
+/// of the order's.
 async fn events(
     connection: &mut AnyConnection,
     id: B256,
+    (origin, destination): (u64, u64),
 ) -> Result<(Vec<OrderEvent>, Vec<Fact>), StoreError> {
     let rows = sqlx::query(
         "SELECT * FROM order_events WHERE order_id = $1 ORDER BY at, block_number, log_index",
@@ -127,9 +119,13 @@ async fn events(
     for row in &rows {
         let name = row.text("fact")?;
         let fact = Fact::named(&name).ok_or(StoreError::UnknownFact { order: id, name })?;
+        let chain = row.u64("chain_id")?;
+        if !fact.counts_on(chain, origin, destination) {
+            continue;
+        }
         let event = OrderEvent {
             state: fact.state(),
-            chain_id: Some(row.u64("chain_id")?),
+            chain_id: Some(chain),
             block_number: Some(row.u64("block_number")?),
             transaction: Some(row.b256("transaction_hash")?),
             at: row.u64("at")?,

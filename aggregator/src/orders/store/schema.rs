@@ -40,4 +40,14 @@ CREATE TABLE deliveries (
     created_at BIGINT NOT NULL);
 CREATE INDEX deliveries_due ON deliveries (state, next_at);
 CREATE INDEX deliveries_by_webhook ON deliveries (webhook, created_at)",
+    "\
+ALTER TABLE orders ADD COLUMN seen BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE orders ADD COLUMN reward_tokens TEXT NOT NULL DEFAULT '[]'",
+    // Earlier versions kept the chain that published an order first as its origin.
+    "\
+ALTER TABLE orders ADD COLUMN mined BIGINT;
+UPDATE orders SET origin = COALESCE((SELECT MIN(e.chain_id) FROM order_events e
+    WHERE e.order_id = orders.id AND e.fact = 'funded' AND e.removed = 0), origin)
+    WHERE NOT EXISTS (SELECT 1 FROM order_events e WHERE e.order_id = orders.id
+    AND e.fact = 'funded' AND e.removed = 0 AND e.chain_id = orders.origin)",
 ];

@@ -28,12 +28,16 @@ pub struct ErrorDetail {
 pub enum ErrorCode {
     /// A field is missing or has a wrong value.
     InvalidRequest,
-    /// The API key is missing, unknown or lacks the scope.
+    /// The API key is missing or unknown.
     Unauthorized,
+    /// The API key lacks the scope for this path.
+    Forbidden,
     /// No such resource.
     NotFound,
     /// The method is not allowed on this path.
     MethodNotAllowed,
+    /// The body did not come in time.
+    RequestTimeout,
     /// The body is larger than allowed.
     BodyTooLarge,
     /// The content type is not JSON.

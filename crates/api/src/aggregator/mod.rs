@@ -11,7 +11,9 @@ pub use catalog::{
     Token, TokensResponse,
 };
 pub use error::{ErrorBody, ErrorCode, ErrorDetail};
-pub use order::{Order, OrderEvent, OrderState, OrdersResponse, SubmitOrder, SubmitOrderResponse};
+pub use order::{
+    Order, OrderEvent, OrderState, OrdersResponse, RewardToken, SubmitOrder, SubmitOrderResponse,
+};
 pub use quote::{
     AmountRequest, Cached, CachedPart, Call, Check, Fee, FeeKind, Leg, Liquidity, Preference,
     Quote, QuoteRequest, QuoteResponse, Score, Security, SecurityDescription, SignatureStep,

@@ -98,12 +98,25 @@ pub struct Order {
     /// The escrowed native amount.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reward_native: Option<Amount>,
+    /// The escrowed tokens.
+    #[serde(default)]
+    pub reward_tokens: Vec<RewardToken>,
     /// Unix seconds of the first sight.
     pub created_at: u64,
     /// Unix seconds of the last change.
     pub updated_at: u64,
     /// Everything that happened, oldest first. An event that a reorg removed is marked.
     pub events: Vec<OrderEvent>,
+}
+
+/// A token in the escrow of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RewardToken {
+    /// The token, on the origin.
+    #[schema(value_type = AddressText)]
+    pub token: Address,
+    /// How much of it.
+    pub amount: Amount,
 }
 
 /// One thing that happened to an order.

@@ -143,7 +143,7 @@ pub struct Quote {
     pub amount_in: Amount,
     /// What the recipient gets of the destination token when all goes as quoted.
     pub amount_out: Amount,
-    /// The least that the recipient gets; below it nothing happens.
+    /// The least that the recipient gets: with an `order_id` by the contracts, else by the provider's word.
     pub min_amount_out: Amount,
     /// Every fee that makes up the difference.
     pub fees: Vec<Fee>,
@@ -233,12 +233,38 @@ pub struct Fee {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FeeKind {
-    /// The solver's margin, gas and messaging, in one sum.
+    /// What the solver keeps. Its gas and messaging are in here too when it does not name them.
     Solver,
+    /// Gas of the fill on the destination, which the solver pays.
+    DestinationGas,
+    /// The message that proves the fill to the origin, which the solver pays.
+    ProofMessage,
+    /// Gas of taking the payment on the origin, which the solver pays.
+    SettlementGas,
+    /// Gas of opening a signed order, which the solver pays.
+    OpeningGas,
+    /// What the solver's money costs until it is paid back.
+    Capital,
     /// Gas of the transactions that the sender signs, at the origin's price of the moment.
     OriginGas,
     /// The provider's own fee.
     Provider,
+}
+
+impl FeeKind {
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Solver => "solver",
+            Self::DestinationGas => "destination_gas",
+            Self::ProofMessage => "proof_message",
+            Self::SettlementGas => "settlement_gas",
+            Self::OpeningGas => "opening_gas",
+            Self::Capital => "capital",
+            Self::OriginGas => "origin_gas",
+            Self::Provider => "provider",
+        }
+    }
 }
 
 /// How long until the money has arrived.
