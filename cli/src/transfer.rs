@@ -69,7 +69,7 @@ pub(crate) struct Transfer {
     #[arg(long, value_name = "ADDRESS")]
     recipient: Option<Address>,
 
-    /// Only quotes of this provider.
+    /// Only quotes of this provider. One whose transfers are not followed is trusted with the amount by naming it.
     #[arg(long)]
     provider: Option<String>,
 
@@ -204,6 +204,12 @@ impl Transfer {
 }
 
 impl Resolved {
+    /// Whether what arrives is the money that is sent, so that amounts can be compared.
+    pub(crate) fn is_same_money(&self) -> bool {
+        self.token_in.symbol == self.token_out.symbol
+            && self.token_in.decimals == self.token_out.decimals
+    }
+
     /// Ranked quotes, at least one.
     ///
     /// # Errors

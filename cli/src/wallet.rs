@@ -11,14 +11,19 @@ use alloy::{
     rpc::types::{BlockNumberOrTag, TransactionReceipt, TransactionRequest},
     signers::{SignerSync, local::PrivateKeySigner},
 };
-use chain::{ChainClient, client::Error};
-use eyre::{WrapErr, bail, ensure};
-use protocol::abi::erc20;
+use chain::{
+    ChainClient,
+    client::{Error, Rejection},
+};
+use eyre::WrapErr;
+use protocol::{abi::erc20, ids::ChainId};
 use tokio::time::{Instant, sleep};
 
 /// Pause between two looks for a receipt.
 const LOOK: Duration = Duration::from_millis(50);
-/// Longest wait for a receipt.
+/// Pause before a transaction is handed over again whose first answer was lost.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Longest wait for a receipt, unless told otherwise.
 const MINED_WITHIN: Duration = Duration::from_secs(120);
 
 /// One account on one chain, used by a person: it signs, sends and waits.
@@ -41,6 +46,33 @@ pub struct Call {
     pub gas_limit: Option<u64>,
 }
 
+/// A transaction that is signed, and may be handed to nodes any number of times.
+#[derive(Debug, Clone)]
+pub(crate) struct Signed {
+    pub(crate) hash: TxHash,
+    raw: Vec<u8>,
+}
+
+/// A signed transaction that is not mined.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Undelivered {
+    /// No node has it.
+    #[error("the node refuses it: {0}")]
+    Refused(#[source] Error),
+    /// It was mined and did nothing.
+    #[error("transaction {0} reverted")]
+    Reverted(TxHash),
+    /// It may still be mined.
+    #[error("transaction {hash} was not mined within {within:?}")]
+    Late {
+        hash: TxHash,
+        within: Duration,
+        /// Why the last look for it showed nothing, when that failed.
+        #[source]
+        cause: Option<Error>,
+    },
+}
+
 impl Wallet {
     /// The account of `signer` on the chain of `client`.
     pub const fn new(signer: PrivateKeySigner, client: ChainClient) -> Self {
@@ -54,6 +86,11 @@ impl Wallet {
     pub fn sign_typed_data(&self, data: &serde_json::Value) -> eyre::Result<Bytes> {
         let data: TypedData = serde_json::from_value(data.clone())?;
         Ok(self.signer.sign_dynamic_typed_data_sync(&data)?.as_bytes().into())
+    }
+
+    /// The chain it is used on.
+    pub const fn chain_id(&self) -> ChainId {
+        self.client.chain_id()
     }
 
     /// Its address.
@@ -114,6 +151,50 @@ impl Wallet {
     /// # Errors
     /// The node refuses it.
     pub(crate) async fn submit(&self, call: Call, nonce: u64) -> eyre::Result<TxHash> {
+        let signed = self.sign(call, nonce).await?;
+        self.client.send_raw(&signed.raw).await.wrap_err("the node refuses it")?;
+        Ok(signed.hash)
+    }
+
+    /// Signs a call as the account's next transaction. No node has it yet, but its hash is known.
+    ///
+    /// # Errors
+    /// It would revert, or the node cannot be asked.
+    pub(crate) async fn prepare(&self, call: Call) -> eyre::Result<Signed> {
+        let nonce = self.nonce(BlockNumberOrTag::Pending).await?;
+        self.sign(call, nonce).await
+    }
+
+    /// Hands a signed transaction to the node and waits until it is mined. Where an answer is lost the
+    /// node may have taken it, so it is handed over again: that does no harm.
+    ///
+    /// # Errors
+    /// [`Undelivered`].
+    pub(crate) async fn deliver(
+        &self,
+        signed: &Signed,
+        within: Duration,
+    ) -> Result<TransactionReceipt, Undelivered> {
+        let begun = Instant::now();
+        let mut is_lost = false;
+        while let Err(error) = self.client.send_raw(&signed.raw).await {
+            if is_lost && Rejection::of(&error) == Some(Rejection::NonceTooLow) {
+                // So says a node that has mined it meanwhile.
+                break;
+            }
+            if !error.is_retryable() {
+                return Err(Undelivered::Refused(error));
+            }
+            is_lost = true;
+            if begun.elapsed() > within {
+                return Err(Undelivered::Late { hash: signed.hash, within, cause: Some(error) });
+            }
+            sleep(AGAIN).await;
+        }
+        self.mined_within(signed.hash, within).await
+    }
+
+    async fn sign(&self, call: Call, nonce: u64) -> eyre::Result<Signed> {
         let fees = self.client.fees().await?;
         let fees = Eip1559Estimation {
             // Twice the base fee stays enough while it rises for five blocks.
@@ -137,8 +218,7 @@ impl Wallet {
         };
         let signature = self.signer.sign_transaction_sync(&mut transaction)?;
         let signed = TxEnvelope::Eip1559(transaction.into_signed(signature));
-        self.client.send_raw(&signed.encoded_2718()).await.wrap_err("the node refuses it")?;
-        Ok(*signed.tx_hash())
+        Ok(Signed { hash: *signed.tx_hash(), raw: signed.encoded_2718() })
     }
 
     /// The node's estimate and a fifth: state may have moved by the time it is mined.
@@ -157,14 +237,25 @@ impl Wallet {
     /// # Errors
     /// It reverts, or is not mined in time.
     pub(crate) async fn mined(&self, hash: TxHash) -> eyre::Result<TransactionReceipt> {
-        let deadline = Instant::now() + MINED_WITHIN;
+        Ok(self.mined_within(hash, MINED_WITHIN).await?)
+    }
+
+    /// The transaction is out there whatever a node says when it is asked: only time ends the wait.
+    async fn mined_within(
+        &self,
+        hash: TxHash,
+        within: Duration,
+    ) -> Result<TransactionReceipt, Undelivered> {
+        let begun = Instant::now();
         loop {
-            if let Some(receipt) = self.client.receipt(hash).await? {
-                ensure!(receipt.status(), "transaction {hash} reverted");
-                return Ok(receipt);
-            }
-            if Instant::now() > deadline {
-                bail!("transaction {hash} was not mined within {MINED_WITHIN:?}");
+            let cause = match self.client.receipt(hash).await {
+                Ok(Some(receipt)) if receipt.status() => return Ok(receipt),
+                Ok(Some(_)) => return Err(Undelivered::Reverted(hash)),
+                Ok(None) => None,
+                Err(error) => Some(error),
+            };
+            if begun.elapsed() > within {
+                return Err(Undelivered::Late { hash, within, cause });
             }
             sleep(LOOK).await;
         }

@@ -112,8 +112,10 @@ impl Devnet {
             create2_factory: genesis::CREATE2_FACTORY.to_string(),
             deployer: deployer.map(|_| STYLUS_DEPLOYER.to_string()),
         };
+        // Whoever reads the result may send a signal at once.
+        let mut ending = self.life.listen()?;
         output.result(&running, screen(&running))?;
-        self.life.wait(std::future::pending()).await?;
+        ending.wait(std::future::pending()).await;
         drop(handle);
         Ok(ExitCode::SUCCESS)
     }

@@ -38,7 +38,8 @@ impl Health {
             bail!("{url} answers {status}: {report}");
         }
         let value = serde_json::from_str::<Value>(&report).unwrap_or(Value::String(report.clone()));
-        output.result(&value, "healthy")?;
+        let degraded = value.get("status").is_some_and(|status| status == "degraded");
+        output.result(&value, if degraded { "degraded" } else { "healthy" })?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,6 +1,6 @@
 use std::process::ExitCode;
 
-use api::aggregator::Quote;
+use api::aggregator::{Fee, Quote, Token};
 use serde::Serialize;
 
 use crate::{
@@ -31,7 +31,11 @@ impl QuoteCommand {
         let sender = self.account.signer()?.address();
         let transfer = self.transfer.resolve(&client, sender).await?;
         let quotes = transfer.quotes(&client).await?;
-        output.result(&Quotes { quotes: &quotes }, table(&transfer, &quotes))?;
+        let mut text = table(&transfer, &quotes).to_string();
+        if let Some(best) = quotes.first() {
+            text += &format!("\n\n{}", fees(&transfer, best));
+        }
+        output.result(&Quotes { quotes: &quotes }, text)?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -50,4 +54,33 @@ fn table(transfer: &Resolved, quotes: &[Quote]) -> Table {
         ]);
     }
     table
+}
+
+/// What the first quote costs, and for what.
+fn fees(transfer: &Resolved, quote: &Quote) -> Table {
+    let mut table = Table::new(["fees of the first", "amount", "worth", ""]);
+    for fee in &quote.fees {
+        let effect = if fee.included { "taken off" } else { "on top" };
+        table.row([
+            fee.kind.name().replace('_', " "),
+            amounts::shown(fee.amount.0, &token(transfer, fee)),
+            fee.usd.map_or_else(|| "-".to_owned(), |usd| format!("{usd:.6} USD")),
+            effect.to_owned(),
+        ]);
+    }
+    table
+}
+
+/// The token of a fee: what is sent, or the currency that gas is paid in.
+fn token(transfer: &Resolved, fee: &Fee) -> Token {
+    let sent = &transfer.token_in;
+    if (sent.chain_id, sent.address) == (fee.chain_id, fee.token) {
+        return sent.clone();
+    }
+    // The native currency has 18 decimals on every EVM chain; of other tokens nothing is known here.
+    let (symbol, decimals) = match fee.token.is_zero() {
+        true => ("native".to_owned(), 18),
+        false => (fee.token.to_string(), 0),
+    };
+    Token { chain_id: fee.chain_id, address: fee.token, symbol, decimals }
 }

@@ -2,7 +2,7 @@ use std::{future::Future, io, path::PathBuf, process::ExitCode, thread};
 
 use aggregator::Config as AggregatorConfig;
 use eyre::WrapErr;
-use service::{config, signal, tasks::StopError};
+use service::{config, signal::Termination, tasks::StopError};
 use settlement::{relayer::RelayerConfig, validator::ValidatorConfig};
 use tokio::sync::oneshot;
 
@@ -69,27 +69,54 @@ impl Role {
 }
 
 impl Life {
-    /// Completes at a signal, when standard input closes (if asked for), or when `ended` does.
+    /// See [`Ending::wait`]; until then a signal ends the process at once.
     pub(crate) async fn wait(self, ended: impl Future<Output = ()>) -> eyre::Result<()> {
+        self.listen()?.wait(ended).await;
+        Ok(())
+    }
+
+    /// Hears from now on what ends the command.
+    pub(crate) fn listen(self) -> eyre::Result<Ending> {
+        let signals = Termination::listen().wrap_err("cannot listen for signals")?;
+        Ok(Ending { signals, stdin: self.stop_with_stdin.then(stdin_closed) })
+    }
+}
+
+/// What ends a long-running command.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    signals: Termination,
+    stdin: Option<oneshot::Receiver<()>>,
+}
+
+impl Ending {
+    /// Completes at a signal, when standard input closes (if asked for), or when `ended` does.
+    pub(crate) async fn wait(&mut self, ended: impl Future<Output = ()>) {
+        let closed = async {
+            match &mut self.stdin {
+                // The sender is dropped only after it was used.
+                Some(closed) => drop(closed.await),
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            result = signal::termination() => result.wrap_err("cannot listen for signals"),
-            () = stdin_closed(), if self.stop_with_stdin => Ok(()),
-            () = ended => Ok(()),
+            () = self.signals.received() => {}
+            () = closed => {}
+            () = ended => {}
         }
     }
 }
 
-/// Reads in a thread of its own: one of the runtime's would keep an ended process alive until
-/// standard input closes.
-async fn stdin_closed() {
+/// Hears when standard input closes, in a thread of its own: one of the runtime's would keep an
+/// ended process alive until then.
+fn stdin_closed() -> oneshot::Receiver<()> {
     let (closed, seen) = oneshot::channel();
     thread::spawn(move || {
         // Closed or broken, nobody is at the other end any more.
         let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
         let _ = closed.send(());
     });
-    // The sender is dropped only after it was used.
-    let _ = seen.await;
+    seen
 }
 
 pub(super) fn ended(stopped: Result<(), StopError>) -> eyre::Result<ExitCode> {

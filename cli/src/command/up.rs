@@ -8,7 +8,7 @@ use chain::Manifest;
 use eyre::bail;
 use tempfile::TempDir;
 
-use super::role::{Life, ended};
+use super::role::{Ending, Life, ended};
 use crate::{
     Output,
     local::{Export, External, Holder, Keyring, Layout, Network, Pointer, Ports, Screen, System},
@@ -56,13 +56,14 @@ impl Up {
                 None => system.begin(|what| progress.step(what)).await,
             }
         };
+        let mut ending = self.life.listen()?;
         let begun = tokio::select! {
             begun = work => begun.map(Some),
-            stopped = self.life.wait(std::future::pending()) => stopped.map(|()| None),
+            () = ending.wait(std::future::pending()) => Ok(None),
         };
         let layout = system.layout().clone();
         let lived = match (&begun, &self.export) {
-            (Ok(Some(manifest)), None) => self.live(&system, manifest, output).await,
+            (Ok(Some(manifest)), None) => self.live(&system, manifest, output, ending).await,
             _ => Ok(()),
         };
         Output::remark("stopping");
@@ -92,7 +93,13 @@ impl Up {
     }
 
     /// Shows the screen and waits for the end.
-    async fn live(&self, system: &System, manifest: &Manifest, output: Output) -> eyre::Result<()> {
+    async fn live(
+        &self,
+        system: &System,
+        manifest: &Manifest,
+        output: Output,
+        mut ending: Ending,
+    ) -> eyre::Result<()> {
         let screen = Screen::new(system.layout(), manifest)?;
         let pointer = Pointer::to(system.layout());
         if let Err(error) = pointer.save() {
@@ -101,9 +108,9 @@ impl Up {
             ));
         }
         output.result(&screen, &screen)?;
-        let end = self.life.wait(system.failed()).await;
+        ending.wait(system.failed()).await;
         pointer.forget()?;
-        end
+        Ok(())
     }
 }
 

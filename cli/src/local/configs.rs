@@ -199,11 +199,9 @@ impl Setting {
             }
             Chains::Real => "",
         };
+        text += &prices();
         text += &format!(
-            "\n[prices]\nminimum_sources = 1\n\
-         \n[[prices.sources]]\nname = \"table\"\nkind = \"fixed\"\n\
-         prices = {{ ETH = \"{ETHER_PRICE}\", TT = \"1\" }}\n\
-         \n[[routes]]\nleast_profit = \"0\"\nmargin_bps = 5\nlargest = \"50000\"\n\
+            "\n[[routes]]\nleast_profit = \"0\"\nmargin_bps = 5\nlargest = \"50000\"\n\
          \n[limits]\nexposure = \"10000000\"\nin_flight_per_creator = 10000\n\
          {tiers}\
          \n[batches]\nlongest_wait = \"3s\"\nwithdrawal_wait = \"250ms\"\n"
@@ -235,24 +233,33 @@ impl Setting {
             // One person on this machine is everybody.
             text += "\n[admission]\nanonymous_per_second = 1000\n";
         }
+        text += &prices();
         for (name, url) in solvers {
             text += &format!("\n[[solvers]]\nname = \"{name}\"\nurl = \"{url}\"\n");
         }
         for (_, chain) in manifest.iter() {
             let id = chain.chain_id.0;
             text += &format!(
-                "\n[[tokens]]\nchain_id = {id}\nsymbol = \"ETH\"\ndecimals = 18\nmicro_usd = {}\n",
-                ETHER_PRICE * 1_000_000
+                "\n[[tokens]]\nchain_id = {id}\nsymbol = \"ETH\"\ndecimals = 18\nprice = \"ETH\"\n"
             );
             if let Some(token) = chain.contracts.test_token {
                 text += &format!(
                     "\n[[tokens]]\nchain_id = {id}\naddress = \"{token}\"\nsymbol = \"TT\"\n\
-                 decimals = {TEST_TOKEN_DECIMALS}\nmicro_usd = 1000000\n"
+                 decimals = {TEST_TOKEN_DECIMALS}\nprice = \"TT\"\n"
                 );
             }
         }
         text
     }
+}
+
+/// What the tokens of such a system are worth, to its solvers and its aggregator alike.
+fn prices() -> String {
+    format!(
+        "\n[prices]\nminimum_sources = 1\n\
+         \n[[prices.sources]]\nname = \"table\"\nkind = \"fixed\"\n\
+         prices = {{ ETH = \"{ETHER_PRICE}\", TT = \"1\" }}\n"
+    )
 }
 
 fn quoted(path: &Path) -> String {

@@ -197,7 +197,7 @@ fn client(chain: &deploy::ChainConfig) -> eyre::Result<ChainClient> {
 
 impl FromToml for External {
     fn from_toml(section: &mut Section<'_>) -> Option<Self> {
-        let funded = section.required("funded", "a key reference such as env:FUNDED_KEY");
+        let funded = KeySource::configured(section, "funded");
         let salt = section.or_default("salt", "local".to_owned(), "a text");
         let test_token = section.or_default("test_token", true, "true or false");
         let funds = section.optional_section("funds");

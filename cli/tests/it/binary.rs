@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use eyre::{OptionExt, WrapErr, bail, ensure};
+use eyre::{OptionExt, WrapErr, ensure};
 use serde_json::{Value, json};
 
 /// Long enough on a loaded machine.
@@ -37,6 +37,21 @@ pub(crate) fn complaint(command: &mut Command) -> eyre::Result<String> {
     ensure!(!output.status.success(), "it succeeded: {complaint}");
     ensure!(output.stdout.is_empty(), "stdout is for results");
     Ok(complaint)
+}
+
+/// Looks until `look` gives a value.
+pub(crate) fn until<T>(
+    what: &str,
+    mut look: impl FnMut() -> eyre::Result<Option<T>>,
+) -> eyre::Result<T> {
+    let begun = Instant::now();
+    loop {
+        if let Some(value) = look()? {
+            return Ok(value);
+        }
+        ensure!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
+        thread::sleep(LOOK);
+    }
 }
 
 /// The result of a JSON-RPC call.
@@ -94,15 +109,9 @@ impl Running {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &pid]).status()?;
         ensure!(sent.success(), "cannot signal {pid}");
-        let begun = Instant::now();
-        while begun.elapsed() < PATIENCE {
-            if let Some(status) = self.child.try_wait()? {
-                ensure!(status.success(), "ended with {status}");
-                return Ok(());
-            }
-            thread::sleep(LOOK);
-        }
-        bail!("still running {PATIENCE:?} after SIGTERM")
+        let status = until("its end after SIGTERM", || Ok(self.child.try_wait()?))?;
+        ensure!(status.success(), "ended with {status}");
+        Ok(())
     }
 
     /// Closes its standard input and waits for a clean end.

@@ -8,7 +8,7 @@ use std::{
 use eyre::{OptionExt, ensure};
 use serde_json::{Value, json};
 
-use crate::binary::{PATIENCE, Running, complaint, free_base, metalayer, result, rpc};
+use crate::binary::{PATIENCE, Running, complaint, free_base, metalayer, result, rpc, until};
 
 /// Roles that are killed while money is on its way. The chains are the ground they stand on.
 const ROLES: [&str; 7] =
@@ -26,8 +26,11 @@ fn up_bridges_survives_kills_and_stops_cleanly() -> eyre::Result<()> {
     ))?;
     assert_eq!(up.result["chains"].as_array().map(Vec::len), Some(2));
 
-    let sent = send(home.path(), &["0.1", "ETH"])?;
+    let sent = send(home.path(), &["0.1", "ETH", "--provider", "metalayer"])?;
     assert_eq!(sent["order"]["state"], "settled", "{sent}");
+    assert_eq!(sent["provider"], "metalayer");
+    let told = complaint(&mut metalayer(&["quote", "1", "--provider", "nobody"], home.path()))?;
+    assert!(told.contains("no provider \"nobody\"; there are metalayer"), "{told}");
     for role in ROLES {
         kill(&data, role)?;
     }
@@ -110,43 +113,29 @@ fn abandoned(home: &Path) -> eyre::Result<String> {
 
 /// Waits until an order is in a state.
 fn wait_for(home: &Path, id: &str, state: &str) -> eyre::Result<()> {
-    let deadline = std::time::Instant::now() + PATIENCE;
-    loop {
+    until(&format!("order {id} to be {state}"), || {
         let order = result(&mut metalayer(&["status", id, "--json"], home))?;
-        if order["state"] == state {
-            return Ok(());
-        }
-        ensure!(std::time::Instant::now() < deadline, "waited for {state}: {order}");
-    }
+        Ok((order["state"] == state).then_some(()))
+    })
 }
 
 /// Waits until the default account has an order that waits for its fill.
 fn wait_for_a_funded_order(home: &Path) -> eyre::Result<()> {
-    let deadline = std::time::Instant::now() + PATIENCE;
-    loop {
+    until("a funded order", || {
         let history = result(&mut metalayer(&["history", "--json"], home))?;
-        let is_funded = |order: &Value| order["state"] == "funded";
         let orders = history["orders"].as_array().ok_or_eyre("no orders")?;
-        if orders.iter().any(is_funded) {
-            return Ok(());
-        }
-        ensure!(std::time::Instant::now() < deadline, "waited for orders: {history}");
-    }
+        Ok(orders.iter().any(|order| order["state"] == "funded").then_some(()))
+    })
 }
 
 /// Asks the solvers why the order is where it is, until the one that filled it has booked that.
 fn explained(home: &Path, id: &str) -> eyre::Result<()> {
-    let deadline = std::time::Instant::now() + PATIENCE;
-    loop {
+    until(&format!("an explanation of {id}"), || {
         let asked = metalayer(&["solver", "intent", id], home).output()?;
-        let text = String::from_utf8_lossy(&asked.stdout).into_owned();
-        if ["history", "filling", "fill_gas"].iter().all(|word| text.contains(word)) {
-            return Ok(());
-        }
-        let faults = String::from_utf8_lossy(&asked.stderr);
-        ensure!(std::time::Instant::now() < deadline, "{text}{faults}");
-        std::thread::sleep(std::time::Duration::from_millis(200));
-    }
+        let text = String::from_utf8_lossy(&asked.stdout);
+        let is_whole = ["history", "filling", "fill_gas"].iter().all(|word| text.contains(word));
+        Ok(is_whole.then_some(()))
+    })
 }
 
 /// Sends with the system that is up. A quote may fail while roles come back, so it is asked for

@@ -5,6 +5,7 @@ mod chaos;
 mod commands;
 mod documents;
 mod export;
+mod hiccups;
 mod killed;
 mod local_system;
 mod network;

@@ -1,5 +1,6 @@
 //! The aggregator under load from outside, each part a process of its own.
 
+mod answering;
 mod load;
 mod process;
 mod provider;
@@ -21,8 +22,8 @@ pub(crate) use provider::Provider;
 
 /// Connections of the measurements; 32 is where added latency is told.
 const CONNECTIONS: [u32; 5] = [32, 64, 128, 256, 512];
-/// Connections of a provider alone.
-const ALONE: [u32; 2] = [32, 512];
+/// Connections of a provider alone; at 1,024 it shows that it is not what is measured.
+const ALONE: [u32; 3] = [32, 512, 1_024];
 /// Places of the measurement that turns requests away, fewer than its connections.
 const PLACES: usize = 64;
 /// Providers of the measurements.

@@ -107,8 +107,9 @@ fn config_text(setup: &Setup<'_>, folder: &TempDir, port: u16, admin: u16) -> ey
     let mut text = format!(
         "listen = \"127.0.0.1:{port}\"\nadmin = \"127.0.0.1:{admin}\"\nmanifest = {:?}\n\
          database = \"sqlite:{}\"\nintegrity_key = \"a key of the bench and of nobody else\"\n\
+         [limits]\nmax_quote_life = \"48h\"\n\
          [cache]\noffers = \"{}\"\n[patience]\ndeadline = \"600ms\"\nenough = 99\n\
-         [admission]\nanonymous_per_second = 0\n{}",
+         [admission]\nanonymous_per_second = 0\nstreams = 1000000\nstreams_each = 1000000\n{}",
         path(&manifest)?,
         path(&database)?,
         setup.keep,

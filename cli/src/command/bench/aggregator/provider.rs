@@ -1,6 +1,7 @@
 use std::{
+    net::TcpListener,
     process::{ExitCode, Stdio},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use aggregator::provider::{Ask, HttpOffer, Offers};
@@ -8,18 +9,14 @@ use alloy::primitives::{Address, Bytes};
 use api::aggregator::AmountRequest;
 use eyre::{OptionExt, WrapErr};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::{TcpListener, TcpStream},
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     process::{Child, Command},
-    time::{Instant, sleep_until},
 };
 
-/// How long a mock provider thinks.
-const THINKS: Duration = Duration::from_millis(20);
+use super::answering;
+
 /// Bytes of calldata in its offer: the answer is 2.5 KB long with it.
 const CALLDATA: usize = 1_112;
-/// Longest request that is read.
-const LONGEST: usize = 64 * 1024;
 
 /// The contract that mock providers have called.
 pub(super) const BRIDGE: Address = Address::repeat_byte(0xd0);
@@ -30,63 +27,17 @@ pub(super) const BRIDGE: Address = Address::repeat_byte(0xd0);
 pub(crate) struct Provider {}
 
 impl Provider {
-    /// Prints its port on stdout and answers until it is killed: in one thread, so that it takes as
-    /// little as can be of the machine that is measured.
+    /// Prints its port on stdout and answers until it is killed.
     pub(crate) async fn run(self) -> eyre::Result<ExitCode> {
-        let answering = std::thread::spawn(|| {
-            tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?
-                .block_on(answer_all())
-        });
-        let ended = tokio::task::spawn_blocking(|| answering.join()).await?;
-        ended.map_err(|_| eyre::eyre!("the mock provider panicked"))?
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let port = listener.local_addr()?.port();
+        let mut stdout = tokio::io::stdout();
+        stdout.write_all(format!("{port}\n").as_bytes()).await?;
+        stdout.flush().await?;
+        let answer = answer()?;
+        tokio::task::spawn_blocking(move || answering::answer_all(&listener, &answer)).await??;
+        Ok(ExitCode::SUCCESS)
     }
-}
-
-async fn answer_all() -> eyre::Result<ExitCode> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let port = listener.local_addr()?.port();
-    let mut stdout = tokio::io::stdout();
-    stdout.write_all(format!("{port}\n").as_bytes()).await?;
-    stdout.flush().await?;
-    let answer: &'static [u8] = Box::leak(answer()?.into_boxed_slice());
-    loop {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        // A connection that breaks is the other side's business.
-        tokio::spawn(async move { drop(serve(stream, answer).await) });
-    }
-}
-
-/// Reads requests with a `content-length` one after another, and answers each.
-async fn serve(mut stream: TcpStream, answer: &[u8]) -> std::io::Result<()> {
-    let mut held = Vec::with_capacity(4_096);
-    loop {
-        let end = loop {
-            if let Some(end) = request_end(&held) {
-                break end;
-            }
-            if held.len() > LONGEST || stream.read_buf(&mut held).await? == 0 {
-                return Ok(());
-            }
-        };
-        held.drain(..end);
-        sleep_until(Instant::now() + THINKS).await;
-        stream.write_all(answer).await?;
-    }
-}
-
-/// Where the first request in these bytes ends, once it is whole.
-fn request_end(held: &[u8]) -> Option<usize> {
-    let head = held.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
-    let text = std::str::from_utf8(held.get(..head)?).ok()?;
-    let length = text.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
-    });
-    let end = head + length.unwrap_or(0);
-    (held.len() >= end).then_some(end)
 }
 
 fn answer() -> eyre::Result<Vec<u8>> {
@@ -103,6 +54,8 @@ fn answer() -> eyre::Result<Vec<u8>> {
         to: BRIDGE,
         data: Bytes::from(vec![0xab; CALLDATA]),
         value: 0.into(),
+        native_fee: 0.into(),
+        refund_address: None,
     };
     let body = serde_json::to_vec(&Offers { offers: vec![offer], minimum: None })?;
     let head = format!(
@@ -120,7 +73,9 @@ pub(super) fn question() -> String {
         destination_chain_id: super::process::DESTINATION,
         destination_token: super::process::TOKEN,
         amount: AmountRequest::ExactInput(100_000_000.into()),
+        sender: Some(Address::repeat_byte(7)),
         recipient: Address::repeat_byte(7),
+        refund_address: Address::repeat_byte(7),
         slippage_bps: 50,
     };
     serde_json::to_string(&ask).unwrap_or_default()
@@ -159,14 +114,6 @@ impl Mock {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn requests_end_where_their_length_says() {
-        let request = b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcPOST";
-        assert_eq!(request_end(request), Some(request.len() - 4));
-        assert_eq!(request_end(&request[..request.len() - 6]), None);
-        assert_eq!(request_end(b"GET / HTTP/1.1\r\n"), None);
-    }
 
     #[test]
     fn an_answer_has_the_size_that_the_figures_say() {

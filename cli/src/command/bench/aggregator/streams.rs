@@ -38,6 +38,7 @@ pub(super) async fn open(count: usize) -> eyre::Result<Streams> {
         provider: "bench".into(),
         estimated: 5,
         transaction: None,
+        mined: None,
         expires: (now + Duration::from_secs(86_400)).as_secs(),
     };
     Orders::open(Db::open(&url).await?).await?.announce(&order, now).await?;

@@ -141,6 +141,7 @@ pub(super) async fn quotes(world: &World, solver: &Handle, count: u32) -> eyre::
         calls: Vec::new(),
         gasless: false,
         security: None,
+        caller: None,
     };
     let url = format!("http://{}/v1/quotes", solver.api_addr());
     let client = reqwest::Client::new();
