@@ -45,13 +45,24 @@ pub struct Posted<'a> {
 }
 
 impl World {
-    /// An application at the destination that takes every message and logs it.
+    /// An application at the destination that takes every message and every call, and logs it.
     ///
     /// # Errors
     /// The chain is not ours.
     pub fn application(&self, address: Address) -> eyre::Result<Address> {
         self.chain(self.destination())?.set_code(address, LOGS_ITS_CALL)?;
         Ok(address)
+    }
+
+    /// What an application was called with, the first call first.
+    ///
+    /// # Errors
+    /// The chain cannot be asked.
+    pub async fn calls_of(&self, application: Address) -> eyre::Result<Vec<Bytes>> {
+        let destination = self.contracts(self.destination())?;
+        let filter = Filter::new().address(application).from_block(destination.start_block);
+        let logs = local::client(destination)?.logs(&filter).await?;
+        Ok(logs.into_iter().map(|log| log.inner.data.data).collect())
     }
 
     /// An application says which tiers it takes.
@@ -152,11 +163,9 @@ impl Posted<'_> {
     /// It is not delivered in time.
     pub async fn arrives(&self) -> eyre::Result<recipient::handleCall> {
         until("delivery", async || Ok(self.is_there().await?.then_some(()))).await?;
-        let destination = self.world.contracts(self.world.destination())?;
-        let filter = Filter::new().address(self.to).from_block(destination.start_block);
-        let logs = local::client(destination)?.logs(&filter).await?;
-        let last = logs.last().ok_or_eyre("the application was not called")?;
-        Ok(recipient::handleCall::abi_decode_validate(&last.data().data)?)
+        let calls = self.world.calls_of(self.to).await?;
+        let last = calls.last().ok_or_eyre("the application was not called")?;
+        Ok(recipient::handleCall::abi_decode_validate(last)?)
     }
 
     /// Waits until the origin knows of its delivery; the byte of the tier that says so.

@@ -6,10 +6,13 @@ mod embedded;
 mod environment;
 pub mod invariants;
 pub mod letter;
+pub mod needs;
 pub mod patience;
 pub mod tools;
+pub mod transfer;
 pub mod world;
 
-pub use actor::{Actor, Bridged, Transfer};
+pub use actor::Actor;
 pub use letter::{Letter, Posted};
+pub use transfer::{Bridged, Quoted, Transfer};
 pub use world::World;

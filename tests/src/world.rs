@@ -24,11 +24,10 @@ use tempfile::TempDir;
 use url::Url;
 
 use crate::{
-    Actor,
-    actor::rank,
-    embedded,
+    Actor, embedded,
     environment::{self, Endpoints},
     patience::until,
+    transfer::rank,
 };
 
 /// The contract's number for a reward that was paid out.

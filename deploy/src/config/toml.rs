@@ -27,7 +27,7 @@ use std::collections::BTreeMap;
 
 use alloy::primitives::Address;
 use chain::{
-    FinalityRule,
+    FinalityRule, KeySource,
     manifest::{TierName, ValidatorSet},
 };
 use protocol::ids::{ChainId, Domain};
@@ -41,7 +41,7 @@ impl FromToml for Config {
     fn from_toml(section: &mut Section<'_>) -> Option<Self> {
         let chains = section.sections("chains");
         let manifest = section.path("manifest");
-        let deployer = section.required("deployer", "a key reference such as env:DEPLOYER_KEY");
+        let deployer = KeySource::configured(section, "deployer");
         let owner = section.optional("owner", AN_ADDRESS);
         let guardian = section.optional("guardian", AN_ADDRESS);
         let dev = section.or_default("dev", false, "true or false");

@@ -6,6 +6,7 @@ mod faults;
 mod messages;
 mod refund;
 mod reorgs;
+mod requests;
 mod resilience;
 mod transfer;
 mod typescript;

@@ -16,6 +16,7 @@ async fn native_and_token_transfers_arrive_and_pay_the_solver() -> eyre::Result<
     let signed = bob.sends_tokens(U256::from(TEN_TOKENS)).signed().done().await?;
 
     for transfer in [&native, &token, &signed] {
+        transfer.names_every_fee()?;
         transfer.reaches(OrderState::Filled).await?;
         transfer.recipient_has_what_was_quoted().await?;
     }
