@@ -8,6 +8,7 @@ use std::{
 };
 
 use axum::{
+    body::{self, Body},
     extract::{ConnectInfo, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware::Next,
@@ -34,6 +35,10 @@ const PLACES: usize = 32;
 const QUEUE: usize = 64;
 /// How long they wait.
 const QUEUE_FOR: Duration = Duration::from_secs(2);
+/// How long a request's body may take to come.
+const BODY_FOR: Duration = Duration::from_secs(5);
+/// Most bytes of a body: axum's own limit.
+const MAX_BODY: usize = 2 * 1024 * 1024;
 /// Where proxies write whom they heard; each adds its peer on the right.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
@@ -76,7 +81,8 @@ impl Admission {
     }
 }
 
-/// Lets a request through, or answers 429 with the time after which to ask again.
+/// Lets a request through, or answers 429 with the time after which to ask again. Its body is read before it
+/// takes a place: whoever sends slowly keeps nobody else out.
 pub(crate) async fn admit(
     State(admission): State<Arc<Admission>>,
     request: Request,
@@ -87,9 +93,23 @@ pub(crate) async fn admit(
     if let Some(Err(wait)) = caller.map(|caller| admission.check(caller)) {
         return too_many(wait);
     }
+    let request = match received(request).await {
+        Ok(request) => request,
+        Err(refusal) => return refusal.into_response(),
+    };
     match admission.place().await {
         Some(_place) => next.run(request).await,
         None => too_many(Duration::ZERO),
+    }
+}
+
+/// The request with the whole of its body, or 413 or 408.
+async fn received(request: Request) -> Result<Request, StatusCode> {
+    let (parts, body) = request.into_parts();
+    match tokio::time::timeout(BODY_FOR, body::to_bytes(body, MAX_BODY)).await {
+        Ok(Ok(body)) => Ok(Request::from_parts(parts, Body::from(body))),
+        Ok(Err(_)) => Err(StatusCode::PAYLOAD_TOO_LARGE),
+        Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
     }
 }
 
@@ -153,6 +173,14 @@ mod tests {
         assert!((200..1_000).contains(&taken), "{taken}");
         assert!(admission.check(one).unwrap_err() > Duration::ZERO);
         assert!(admission.check(other).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_its_limit() {
+        let of = |length| Request::new(Body::from(vec![0; length]));
+        assert!(received(of(MAX_BODY)).await.is_ok());
+        let refusal = received(of(MAX_BODY + 1)).await.unwrap_err();
+        assert_eq!(refusal, StatusCode::PAYLOAD_TOO_LARGE);
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ use alloy::{
 };
 use chain::{
     Sender, client,
-    sender::{self, Request},
+    sender::{self, Request, Status, Ticket},
 };
 use protocol::{
     abi::router,
@@ -79,8 +79,6 @@ impl ConfirmError {
 struct Course {
     /// Most ids of the next one.
     most: usize,
-    /// Refusals so far: a refused request is never sent again under its key, so each try has another.
-    refusals: u64,
     /// Deliveries that were refused alone, and since when they are left out.
     held: HashMap<Key, Instant>,
     backoff: Backoff,
@@ -90,7 +88,7 @@ struct Course {
 impl Default for Course {
     fn default() -> Self {
         let (held, backoff) = (HashMap::new(), Backoff::new(EVERY, MAX_WAIT));
-        Self { most: MAX_IDS, refusals: 0, held, backoff, next: Instant::now() }
+        Self { most: MAX_IDS, held, backoff, next: Instant::now() }
     }
 }
 
@@ -105,7 +103,6 @@ impl Course {
         if !is_refusal {
             return;
         }
-        self.refusals += 1;
         self.most = (messages.len() / 2).max(1);
         if let [alone] = messages {
             self.held.insert(*alone, Instant::now());
@@ -142,10 +139,10 @@ impl Confirmer {
             if messages.is_empty() {
                 continue;
             }
-            match self.confirm(origin, &messages, course.refusals).await {
+            match self.confirm(origin, &messages).await {
                 Ok(()) => {
-                    course.confirmed();
                     self.store.set_confirmed(&messages).await?;
+                    course.confirmed();
                 }
                 Err(error) => {
                     tracing::warn!(
@@ -179,19 +176,14 @@ impl Confirmer {
         envelope.recipient == router && inner.header.recipient != router
     }
 
-    async fn confirm(
-        &self,
-        origin: Domain,
-        messages: &[Stored],
-        refusals: u64,
-    ) -> Result<(), ConfirmError> {
+    async fn confirm(&self, origin: Domain, messages: &[Stored]) -> Result<(), ConfirmError> {
         let ids: Vec<B256> =
             messages.iter().filter_map(|message| message.message_id).map(|id| id.0).collect();
-        let key = format!("confirm:{origin}:{}:{refusals}", keccak256(ids.concat()));
-        let mut ticket = match self.sender.find(key.clone()).await? {
+        let set = format!("confirm:{origin}:{}", keccak256(ids.concat()));
+        let mut ticket = match self.attempt(set).await? {
             // Sent before a restart, perhaps for another fee.
-            Some(ticket) => ticket,
-            None => self.sender.submit(self.request(key, origin, ids).await?).await?,
+            (_, Some(ticket)) => ticket,
+            (key, None) => self.sender.submit(self.request(key, origin, ids).await?).await?,
         };
         let inclusion = ticket.included().await?;
         if !inclusion.success {
@@ -203,6 +195,27 @@ impl Confirmer {
         )
         .increment(messages.len() as u64);
         Ok(())
+    }
+
+    /// The key of the attempt at a set that is under way or has succeeded, with its ticket, or of the next one. The
+    /// sender remembers for good what became of an attempt, so one that failed is followed by another.
+    async fn attempt(&self, set: String) -> Result<(String, Option<Ticket>), sender::Error> {
+        // Attempts were not numbered at first, and a journal may hold such a one.
+        if let Some(ticket) = self.sender.find(set.as_str()).await?
+            && !has_failed(&ticket.status())
+        {
+            return Ok((set, Some(ticket)));
+        }
+        let mut attempt = 0_u32;
+        loop {
+            let key = format!("{set}:{attempt}");
+            match self.sender.find(key.as_str()).await? {
+                Some(ticket) if has_failed(&ticket.status()) => {
+                    attempt = attempt.saturating_add(1);
+                }
+                found => return Ok((key, found)),
+            }
+        }
     }
 
     async fn request(
@@ -219,6 +232,15 @@ impl Confirmer {
         let fee = chain.call(router, &quote, BlockNumberOrTag::Latest).await?;
         let call = router::confirmCall { originDomain: origin, ids, finality };
         Ok(Request::call(key, router, call.abi_encode()).with_value(fee))
+    }
+}
+
+/// Whether an attempt has come to nothing for good.
+const fn has_failed(status: &Status) -> bool {
+    match status {
+        Status::Refused(_) | Status::Canceled(_) => true,
+        Status::Confirmed(inclusion) => !inclusion.success,
+        Status::Queued | Status::Pending { .. } | Status::Included(_) => false,
     }
 }
 
@@ -245,7 +267,7 @@ mod tests {
             course.failed(&all[..course.most], true);
             tries += 1;
         }
-        assert_eq!((tries, course.refusals), (9, 9));
+        assert_eq!(tries, 9);
         assert!(course.held.contains_key(&all[0]));
         course.confirmed();
         assert_eq!(course.most, 2);
@@ -255,7 +277,7 @@ mod tests {
     fn an_outage_narrows_nothing() {
         let mut course = Course::default();
         course.failed(&keys(1), false);
-        assert_eq!((course.most, course.refusals), (MAX_IDS, 0));
+        assert_eq!(course.most, MAX_IDS);
         assert!(course.held.is_empty() && course.next > Instant::now());
     }
 }

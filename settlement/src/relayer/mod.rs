@@ -245,6 +245,7 @@ impl System<'_> {
             chain: chain.clone(),
             domain: destination.domain,
             mailbox,
+            start_block: manifest.start_block,
             router: manifest.contracts.router,
             store: self.store.clone(),
             from: first.address(),

@@ -168,20 +168,20 @@ impl Reading {
             if error.is_databases() {
                 return Err(error);
             }
+            let is_gap = matches!(error, OriginError::Gap { .. });
             is_well = false;
             self.origin.failures().increment(1);
             health.failing(error.to_string());
             tracing::error!(origin = self.origin.name, %error, "cannot be read, will try again");
-            if let OriginError::Gap { .. } = error
-                && let Err(error) = self.rewind().await
-            {
-                tracing::error!(origin = self.origin.name, %error, "cannot be read from further back");
-            }
             if since.elapsed() > RETRY_AFTER.1 {
                 backoff = fresh();
             }
             if !backoff.pause(&shutdown).await {
                 return Ok(());
+            }
+            // Only now: a reorg during the pause is told of the blocks that the cursor has passed.
+            if is_gap && let Err(error) = self.rewind().await {
+                tracing::error!(origin = self.origin.name, %error, "cannot be read from further back");
             }
         }
     }
@@ -207,13 +207,18 @@ impl Reading {
         Ok(())
     }
 
-    /// Begins again at the block of the last leaf: what a node hid since then is read in the second try.
+    /// Begins again at the block of the last leaf: what a node hid since then is read in the second try. A block
+    /// that is not on the chain any more stays behind the cursor, so that the follower tells of its removal.
     async fn rewind(&self) -> Result<(), OriginError> {
         let origin = &self.origin;
         let below = match self.store.last_leaf_block(origin.domain).await? {
             Some(hash) => {
                 let block = origin.chain.block(BlockId::hash(hash)).await?;
                 let Some(block) = block else { return Ok(()) };
+                let canonical = origin.chain.block(block.number).await?;
+                if canonical.is_none_or(|now| now.hash != block.hash) {
+                    return Ok(());
+                }
                 let below = block.number.checked_sub(1);
                 below.map(|number| BlockRef { number, hash: block.parent_hash })
             }

@@ -8,8 +8,8 @@ use std::{
 use alloy::{
     eips::BlockNumberOrTag,
     primitives::{Address, B256, U256},
-    rpc::types::TransactionRequest,
-    sol_types::SolCall as _,
+    rpc::types::{Filter, TransactionRequest},
+    sol_types::{SolCall as _, SolEvent as _},
 };
 use chain::{ChainClient, client};
 use parking_lot::Mutex;
@@ -50,6 +50,8 @@ pub(super) struct Destination {
     pub(super) chain: ChainClient,
     pub(super) domain: Domain,
     pub(super) mailbox: Address,
+    /// First block that can hold a delivery.
+    pub(super) start_block: u64,
     pub(super) router: Address,
     pub(super) store: Store,
     /// Who would submit: some modules look at it.
@@ -140,9 +142,9 @@ impl Preparer {
         if !self.is_delivered(id).await? {
             return Ok(None);
         }
-        Ok(Some(match self.find_process(id).await? {
+        Ok(Some(match self.located(id).await? {
             Some(process) => Verdict::Delivered(process),
-            None => Verdict::Wait(NotReady::soon("delivered, but its log is not there yet")),
+            None => Verdict::Wait(NotReady::normal("delivered, but its log is not there yet")),
         }))
     }
 
@@ -156,6 +158,38 @@ impl Preparer {
     /// counts parent-chain blocks on rollups, and searching a whole chain for a log is refused by most nodes.
     async fn find_process(&self, id: MailboxMessageId) -> Result<Option<Process>, NotReady> {
         Ok(self.to.store.processed(self.to.domain, id).await?)
+    }
+
+    /// Where a message that is delivered was processed. The indexer may have passed that block before it wrote
+    /// deliveries down, so the chain is asked too; a node that refuses so wide a query leaves it to the indexer.
+    async fn located(&self, id: MailboxMessageId) -> Result<Option<Process>, NotReady> {
+        if let Some(process) = self.find_process(id).await? {
+            return Ok(Some(process));
+        }
+        Ok(self.search_process(id).await.unwrap_or_else(|error| {
+            tracing::debug!(
+                destination = %self.to.domain, mailbox_id = %id, %error,
+                "the log of a delivery cannot be searched for"
+            );
+            None
+        }))
+    }
+
+    /// Where the message was processed, from the logs of the whole chain.
+    async fn search_process(&self, id: MailboxMessageId) -> Result<Option<Process>, client::Error> {
+        let filter = Filter::new()
+            .address(self.to.mailbox)
+            .event_signature(Mailbox::ProcessId::SIGNATURE_HASH)
+            .topic1(id.0)
+            .from_block(self.to.start_block);
+        let logs = self.to.chain.logs(&filter).await?;
+        Ok(logs.last().and_then(|log| {
+            Some(Process {
+                tx: log.transaction_hash?,
+                number: log.block_number?,
+                hash: log.block_hash?,
+            })
+        }))
     }
 
     async fn ism_of(&self, recipient: Address) -> Result<Address, NotReady> {
@@ -266,7 +300,7 @@ impl Preparer {
     /// Where the message stands on this destination's branch of now: `None` when it is not delivered.
     pub(super) async fn recheck(&self, id: MailboxMessageId) -> Result<Option<Process>, NotReady> {
         match self.is_delivered(id).await? {
-            true => match self.find_process(id).await? {
+            true => match self.located(id).await? {
                 None => Err(NotReady::soon("delivered, but its log is not there yet")),
                 found => Ok(found),
             },

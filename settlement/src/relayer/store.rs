@@ -237,13 +237,7 @@ impl Store {
         }
         let mut messages = messages.to_vec();
         messages.sort_unstable_by_key(|message| message.key);
-        let mut conflicts = 0;
-        loop {
-            match self.write_once(&messages, submission).await {
-                Err(error) if error.is_conflict() && conflicts < CONFLICTS => conflicts += 1,
-                done => return done,
-            }
-        }
+        again_after_conflicts(|| self.write_once(&messages, submission)).await
     }
 
     async fn write_once(
@@ -303,6 +297,10 @@ impl Store {
         }
         let mut keys: Vec<Key> = messages.iter().map(|message| message.key).collect();
         keys.sort_unstable();
+        again_after_conflicts(|| self.set_confirmed_once(&keys)).await
+    }
+
+    async fn set_confirmed_once(&self, keys: &[Key]) -> Result<(), db::Error> {
         let mut tx = self.db.begin().await?;
         for key in keys {
             sqlx::query(
@@ -396,6 +394,20 @@ impl Store {
         .fetch_optional(self.db.pool())
         .await?;
         row.map(|row| Ok(Domain(u32::try_from(row.u64("origin")?).unwrap_or(u32::MAX)))).transpose()
+    }
+}
+
+/// Runs a transaction, again when the database gave it up for another one.
+async fn again_after_conflicts<F>(transaction: impl Fn() -> F) -> Result<(), db::Error>
+where
+    F: Future<Output = Result<(), db::Error>>,
+{
+    let mut conflicts = 0;
+    loop {
+        match transaction().await {
+            Err(error) if error.is_conflict() && conflicts < CONFLICTS => conflicts += 1,
+            done => return done,
+        }
     }
 }
 

@@ -71,6 +71,12 @@ impl Endpoint {
         self.health.lock().resting_until.filter(|until| *until > Instant::now())
     }
 
+    /// How long the endpoint still rests; nothing when it is well.
+    pub(crate) fn rest(&self) -> Duration {
+        let until = self.resting_until();
+        until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
+    }
+
     /// Another endpoint that was asked later has answered first.
     pub(crate) fn note_overtaken(&self) {
         self.health.lock().fail();

@@ -17,7 +17,7 @@ use alloy::{
     rpc::types::{Filter, Log, Transaction, TransactionReceipt, TransactionRequest},
     sol_types::SolCall,
 };
-use futures::{FutureExt, future::BoxFuture};
+use futures::future::BoxFuture;
 use protocol::ids::ChainId;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -335,30 +335,27 @@ impl ChainClient {
     }
 
     /// Does `work`, which asks several things that have to fit together, with one endpoint alone; with another one from the
-    /// beginning when that one is slow or fails. Retried as a single request is.
+    /// beginning when that one is slow or fails. Each request is retried by itself: a long piece of work at a node that
+    /// limits its rate would never be done otherwise.
     pub(crate) async fn at_one<'a, T: Send>(
         &'a self,
         work: impl Fn(Self) -> BoxFuture<'a, Result<T, Error>> + Send + Sync,
     ) -> Result<T, Error> {
-        let work = &work;
-        let once = move || {
-            let ask = move |endpoint| work(self.only(endpoint));
-            request::race(&self.endpoints, self.options.hedge_after, ask).boxed()
-        };
-        request::retried(&self.options, once).await
+        let ask = |endpoint| work(self.only(endpoint, self.options.retries));
+        request::race(&self.endpoints, self.options.hedge_after, ask).await
     }
 
     /// One client per endpoint, which asks once and does not try again.
     pub(crate) fn one_by_one(&self) -> impl Iterator<Item = Self> {
-        self.endpoints.iter().map(|endpoint| self.only(endpoint))
+        self.endpoints.iter().map(|endpoint| self.only(endpoint, 0))
     }
 
-    fn only(&self, endpoint: &Arc<Endpoint>) -> Self {
+    fn only(&self, endpoint: &Arc<Endpoint>, retries: u32) -> Self {
         Self {
             endpoints: Arc::from([Arc::clone(endpoint)]),
             chain_id: self.chain_id,
             reads: Reads::Hedged,
-            options: ClientOptions { retries: 0, ..self.options.clone() },
+            options: ClientOptions { retries, ..self.options.clone() },
         }
     }
 }

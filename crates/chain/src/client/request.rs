@@ -50,7 +50,7 @@ pub(crate) fn hedged<'a, R: DeserializeOwned + Send + 'a>(
 }
 
 /// Tries again, with growing pauses, while `attempt` fails in a way that can pass.
-pub(crate) async fn retried<'a, T>(
+async fn retried<'a, T>(
     options: &ClientOptions,
     attempt: impl Fn() -> BoxFuture<'a, Result<T, Error>>,
 ) -> Result<T, Error> {
@@ -127,10 +127,12 @@ pub(crate) async fn quorum<R: DeserializeOwned + PartialEq>(
     method: &'static str,
     params: &RawValue,
 ) -> Result<R, Error> {
-    let mut asked: FuturesUnordered<_> = endpoints
-        .iter()
-        .map(|endpoint| vote::<R>(endpoint, options.hedge_after, method, params))
-        .collect();
+    let patience = options.hedge_after;
+    let ready = endpoints.iter().filter(|endpoint| endpoint.rest() <= patience).count();
+    // One that rests long is asked all the same where the others are too few without it.
+    let patience = if ready < required { None } else { Some(patience) };
+    let mut asked: FuturesUnordered<_> =
+        endpoints.iter().map(|endpoint| vote::<R>(endpoint, patience, method, params)).collect();
     let mut groups: Vec<(R, usize)> = Vec::new();
     let mut reverts: Vec<(Error, usize)> = Vec::new();
     while let Some(answer) = asked.next().await {
@@ -168,20 +170,19 @@ pub(crate) async fn quorum<R: DeserializeOwned + PartialEq>(
     Err(Error::NoQuorum { method: method.to_owned(), agreeing, required })
 }
 
-/// The answer of one endpoint. One that rests is asked when its rest is over; `None` when that is longer than
-/// `patience`: the others decide without it.
+/// The answer of one endpoint. One that rests is asked when its rest is over, or `None` when that is longer than
+/// `patience`: the others decide without it. Without a patience it is asked at once where that is not soon.
 async fn vote<R: DeserializeOwned>(
     endpoint: &Endpoint,
-    patience: Duration,
+    patience: Option<Duration>,
     method: &'static str,
     params: &RawValue,
 ) -> Option<Result<R, Error>> {
-    if let Some(until) = endpoint.resting_until() {
-        let rest = until.saturating_duration_since(std::time::Instant::now());
-        if rest > patience {
-            return None;
-        }
-        tokio::time::sleep(rest).await;
+    let rest = endpoint.rest();
+    match patience {
+        Some(patience) if rest > patience => return None,
+        Some(_) => tokio::time::sleep(rest).await,
+        None => {}
     }
     Some(endpoint.ask(method, params).await)
 }

@@ -232,7 +232,8 @@ impl Journal {
             "INSERT INTO sender_attempts (chain_id, sender, idempotency, hash, nonce, position, raw, \
              max_fee, priority_fee, cancels) SELECT $1, $2, $3, $4, $5, \
              (SELECT COUNT(*) FROM sender_attempts WHERE chain_id = $1 AND sender = $2 \
-              AND idempotency = $3), $6, $7, $8, $9",
+              AND idempotency = $3), $6, $7, $8, $9 \
+             WHERE true ON CONFLICT (chain_id, sender, hash) DO NOTHING",
         )
         .bind(self.chain_id)
         .bind(&self.sender)
