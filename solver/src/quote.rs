@@ -301,7 +301,11 @@ impl Quoter {
         amount_out: U256,
     ) -> Result<Order, Fault> {
         let tiers = self.engine.policy.tiers();
-        let time = |chain| Ok::<_, Fault>(self.engine.network.link(chain)?.head().block.timestamp);
+        // A chain that makes blocks on demand may show an old one; its next one is of now.
+        let time = |chain| {
+            let head = self.engine.network.link(chain)?.head().block.timestamp;
+            Ok::<_, Fault>(head.max(self.engine.clock.unix()))
+        };
         let needed = tiers.latency(lane.tier) + tiers.pause + tiers.margin + tiers.fill;
         let hold = self.lifetime + ROUTE_LIFE;
         let recipient = request.recipient.unwrap_or(Address::repeat_byte(0x11));

@@ -25,6 +25,8 @@ pub use quotes::{Asked, Offer, QuoteBounds, StoredQuote};
 pub use switches::{Mode, UnknownMode};
 pub use transfers::{Transfer, TransferState};
 
+use std::sync::Arc;
+
 use chain::db::{self, Db};
 use protocol::ids::IntentHash;
 
@@ -34,6 +36,8 @@ use crate::order::State;
 #[derive(Clone, Debug)]
 pub struct Store {
     db: Db,
+    /// Held while quotes are written: what they hold together is bounded, and PostgreSQL would let two count at once.
+    quoting: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What the store refuses, or what the database says.
@@ -135,7 +139,7 @@ impl Store {
     /// Opens the tables in a database, bringing them up to date.
     pub async fn open(db: Db) -> Result<Self, Error> {
         db.migrate("solver", schema::MIGRATIONS).await?;
-        let store = Self { db };
+        let store = Self { db, quoting: Arc::default() };
         store.add_up_reservations().await?;
         Ok(store)
     }

@@ -64,11 +64,9 @@ pub(super) async fn hand_over(
     }
     let problem = serde_json::from_slice::<Problem>(&read(&mut response).await?);
     let message = problem.map_or_else(|_| format!("it answered {status}"), |it| it.message);
-    let reason = if status.is_client_error() {
-        UnavailableReason::Rejected
-    } else {
-        UnavailableReason::Error
-    };
+    // Too many now may be few enough in a moment.
+    let is_refused = status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS;
+    let reason = if is_refused { UnavailableReason::Rejected } else { UnavailableReason::Error };
     Err(Decline::new(reason, message))
 }
 

@@ -1,5 +1,7 @@
 //! Gasless orders: opened at the origin at our expense, once filling them pays for that too.
 
+use std::sync::Arc;
+
 use alloy::primitives::{Bytes, U256, keccak256};
 use chain::sender::{self, Inclusion};
 use prices::Usd;
@@ -99,6 +101,22 @@ impl Engine {
         let Some(wallet) = link.wallet(outgoing.wallet) else { return Ok(None) };
         let ticket = wallet.find(outgoing.request.key.as_str()).await?;
         Ok(ticket.map(|_| outgoing))
+    }
+
+    /// Drops the oldest opening that is not sent, so that a newer order may wait in its place: one that never pays
+    /// would wait for ever. The order stays, and opens when it is handed in again. Whether there was one.
+    pub(crate) async fn displace_unopened(self: &Arc<Self>) -> Result<bool, Fault> {
+        for hash in self.store.oldest_unopened(self.clock.unix()).await? {
+            // Whoever looks at it may be about to send its opening.
+            let Some(_work) = self.claim_work(hash.0) else { continue };
+            let Some(order) = self.store.order(hash).await? else { continue };
+            if order.state.is_undecided() && self.sent_opening(&order).await?.is_none() {
+                self.store.forget_outgoing(&open_key(&order)).await?;
+                metrics::counter!("solver_openings_displaced_total").increment(1);
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Opens an order. Its request was written when the order came in. Doing it again sends and books nothing

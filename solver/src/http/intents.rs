@@ -1,5 +1,7 @@
 //! Intents that no event has told us of.
 
+use std::time::Duration;
+
 use alloy::{
     eips::BlockNumberOrTag,
     primitives::{Address, Bytes},
@@ -28,9 +30,12 @@ use super::{Door, QUEUE, Refusal, parse_hash};
 use crate::{
     engine::{Fault, open_key},
     filter::{self, Intake, Ruling, Verdict},
-    order::Order,
+    order::{self, Order},
     store::{Outgoing, Recorded},
 };
+
+/// Longest look at an intent: a chain that does not answer must not keep the places from intents of others.
+const WITHIN: Duration = Duration::from_secs(5);
 
 /// `POST /v1/intents`.
 pub(super) async fn submit(
@@ -41,14 +46,19 @@ pub(super) async fn submit(
     let Ok(_place) = tokio::time::timeout(QUEUE, door.places.acquire()).await else {
         return Err(Refusal::Busy("the solver is busy: hand the intent in again in a moment"));
     };
-    let (hash, recorded) = match request {
-        SubmitIntent::Direct { origin_chain_id, intent } => {
-            submit_direct(&door, ChainId(origin_chain_id), intent).await?
-        }
-        SubmitIntent::Gasless { order, signature } => {
-            submit_gasless(&door, order, signature).await?
+    let submission = async {
+        match request {
+            SubmitIntent::Direct { origin_chain_id, intent } => {
+                submit_direct(&door, ChainId(origin_chain_id), intent).await
+            }
+            SubmitIntent::Gasless { order, signature } => {
+                submit_gasless(&door, order, signature).await
+            }
         }
     };
+    let (hash, recorded) = tokio::time::timeout(WITHIN, submission)
+        .await
+        .map_err(|_| Refusal::Busy("the origin takes too long to answer"))??;
     // What is known already is looked at when its time comes, however often it is handed in.
     if recorded == Recorded::New {
         // A closed channel means that the engine stops; the store wakes the order next time.
@@ -113,8 +123,12 @@ async fn submit_direct(
 ) -> Result<(IntentHash, Recorded), Refusal> {
     let engine = &door.engine;
     let order = Order::new(origin, into_intent(intent), engine.now());
-    if engine.store.order(order.hash).await?.is_some() {
-        return Ok((order.hash, Recorded::Known));
+    if let Some(known) = engine.store.order(order.hash).await? {
+        // No event tells of a reward that came by a plain transfer: what waited for it is looked at as if it were new.
+        let is_news = awaits_reward(&known)
+            && engine.gatherer.is_funded(&known).await.map_err(Fault::from)?;
+        let recorded = if is_news { Recorded::New } else { Recorded::Known };
+        return Ok((order.hash, recorded));
     }
     refuse_nonsense(door, &order)?;
     if !engine.gatherer.is_funded(&order).await.map_err(Fault::from)? {
@@ -122,6 +136,11 @@ async fn submit_direct(
     }
     let recorded = engine.store.record(&order).await?;
     Ok((order.hash, recorded))
+}
+
+/// Whether the last look at an order found nothing but its reward missing.
+fn awaits_reward(order: &Order) -> bool {
+    order.state == order::State::Waiting && order.reason.starts_with("vault:")
 }
 
 /// A signed order. What it says is checked here, then how many wait already, and last, by trying the opening, what only
@@ -183,7 +202,8 @@ fn signed_order(door: &Door, dto: &GaslessOrder) -> Result<Order, Refusal> {
     Ok(Order::new(origin, intent, door.engine.now()))
 }
 
-/// Orders that wait to be opened cost an estimate now and then, and nobody but us pays for it.
+/// Orders that wait to be opened cost an estimate now and then, and nobody but us pays for it. Beyond their number the
+/// oldest gives way.
 async fn refuse_too_many(door: &Door, user: Address) -> Result<(), Refusal> {
     let engine = &door.engine;
     let unopened = engine.store.unopened(user, engine.clock.unix()).await?;
@@ -191,7 +211,7 @@ async fn refuse_too_many(door: &Door, user: Address) -> Result<(), Refusal> {
         let given = unopened.of_creator;
         return Err(Refusal::TooMany(format!("{given} orders of {user} wait to be opened")));
     }
-    if unopened.all >= door.most_signed {
+    if unopened.all >= door.most_signed && !engine.displace_unopened().await? {
         return Err(Refusal::Busy("as many signed orders wait to be opened as may"));
     }
     Ok(())

@@ -9,7 +9,10 @@
 //! every decision asks. The sum changes in the transaction that changes a reservation, and is taken
 //! anew when the store is opened.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use alloy::primitives::{Address, B256, U256};
 use chain::db::{AnyRow, RowExt, Tx, int, word};
@@ -242,13 +245,35 @@ pub(super) async fn reserve(
     Ok(())
 }
 
+/// Locks the holdings of several holders' reservations and of more to come, before any of them changes: one holder
+/// after the other would not be in order.
+pub(super) async fn lock_all(
+    tx: &mut Tx,
+    holders: &[B256],
+    more: &[Reservation],
+) -> Result<(), Error> {
+    let mut places: BTreeSet<Place> = more.iter().map(|it| place(it.wallet, it.asset)).collect();
+    for holder in holders {
+        places.extend(sums(&held_by(tx, *holder).await?)?.into_keys());
+    }
+    for place in places {
+        lock(tx, place).await?;
+    }
+    Ok(())
+}
+
 /// Gives a holder's reservations back within a transaction.
 pub(super) async fn give_back(tx: &mut Tx, holder: B256) -> Result<(), Error> {
-    let held = sqlx::query("SELECT * FROM reservations WHERE holder = $1")
+    let held = held_by(tx, holder).await?;
+    forget(tx, holder, &held).await
+}
+
+async fn held_by(tx: &mut Tx, holder: B256) -> Result<Vec<AnyRow>, Error> {
+    let rows = sqlx::query("SELECT * FROM reservations WHERE holder = $1")
         .bind(holder.as_slice())
         .fetch_all(&mut **tx)
         .await?;
-    forget(tx, holder, &held).await
+    Ok(rows)
 }
 
 /// Deletes these reservations of a holder: the holdings first, as everybody who changes reservations does, so that no
@@ -286,13 +311,7 @@ pub(super) async fn release(tx: &mut Tx, step: &Step) -> Result<(), Error> {
 
 /// Marks a holder's reservations as spent at a block of their chain. The holdings come first, as everywhere.
 pub(super) async fn spend(tx: &mut Tx, holder: B256, block: u64) -> Result<(), Error> {
-    let held = sqlx::query("SELECT * FROM reservations WHERE holder = $1")
-        .bind(holder.as_slice())
-        .fetch_all(&mut **tx)
-        .await?;
-    for place in sums(&held)?.into_keys() {
-        lock(tx, place).await?;
-    }
+    lock_all(tx, &[holder], &[]).await?;
     sqlx::query("UPDATE reservations SET spent_block = $1 WHERE holder = $2")
         .bind(int(block))
         .bind(holder.as_slice())

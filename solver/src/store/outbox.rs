@@ -5,12 +5,15 @@ use chain::{
     db::{AnyRow, RowExt, Tx, int, word},
     sender::Request,
 };
-use protocol::ids::ChainId;
+use protocol::ids::{ChainId, IntentHash};
 
 use super::{Error, Store};
 
 /// Owner of what belongs to no order and no batch.
 const NOBODY: B256 = B256::ZERO;
+
+/// How many of the oldest signed orders are named when one of them has to give way.
+const OLDEST: u32 = 16;
 
 /// A transaction with the wallet that sends it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +78,20 @@ impl Store {
         .fetch_one(self.db.pool())
         .await?;
         Ok(Unopened { all: row.u64("n")?, of_creator: row.u64("of_creator")? })
+    }
+
+    /// The oldest of the orders that [`Self::unopened`] counts and that were looked at already.
+    pub(crate) async fn oldest_unopened(&self, now: u64) -> Result<Vec<IntentHash>, Error> {
+        let rows = sqlx::query(
+            "SELECT orders.hash AS hash FROM outbox JOIN orders ON orders.hash = outbox.owner \
+             WHERE outbox.key LIKE 'open:%' AND outbox.deadline >= $1 \
+             AND orders.state = 'waiting' ORDER BY orders.created_at, orders.hash LIMIT $2",
+        )
+        .bind(int(now))
+        .bind(i64::from(OLDEST))
+        .fetch_all(self.db.pool())
+        .await?;
+        rows.iter().map(|row| Ok(IntentHash(row.b256("hash")?))).collect()
     }
 
     /// Writes a transaction down that belongs to no order and no batch, before it is sent.

@@ -78,6 +78,7 @@ impl Store {
     /// [`Error::NotEnough`] when the inventory is gone, [`Error::Promised`] when quotes of callers with less hold too
     /// much of the asset, [`Error::Full`] when every quote that is remembered belongs to an order.
     pub async fn offer(&self, offer: &Offer<'_>, bounds: &QuoteBounds) -> Result<u64, Error> {
+        let _turn = self.quoting.lock().await;
         super::repeated(|| self.offer_once(offer, bounds)).await
     }
 
@@ -87,9 +88,13 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let (held, _) = held_of_asset(&mut tx, offer).await?;
         let limit = share(offer.free.saturating_add(held), bounds.share_bps);
-        let superseded = supersede(&mut tx, asked, bounds.of_caller).await?;
-        let displaced = make_place(&mut tx, asked, bounds.all).await?;
-        let outbid = make_room(&mut tx, offer, limit).await?;
+        let mut released = supersede(&mut tx, asked, bounds.of_caller).await?;
+        released.extend(make_place(&mut tx, asked, bounds.all).await?);
+        released.extend(make_room(&mut tx, offer, limit).await?);
+        inventory::lock_all(&mut tx, &released, reservations).await?;
+        for id in &released {
+            inventory::give_back(&mut tx, *id).await?;
+        }
         inventory::reserve(&mut tx, quote.id, reservations).await?;
         sqlx::query(
             "INSERT INTO quotes (id, terms, expires_at, gas, state, caller, route, request, chain, \
@@ -108,7 +113,7 @@ impl Store {
         .execute(&mut *tx)
         .await?;
         tx.commit_relaxed().await?;
-        Ok(superseded + displaced + outbid)
+        Ok(released.len() as u64)
     }
 
     /// The reward of an order that takes this quote is there, or about to be: from now on the quote is not released.
@@ -153,6 +158,7 @@ impl Store {
     /// # Errors
     /// As [`Store::take`]. [`Error::Moved`] when another order has taken the quote, or it has gone.
     pub async fn take_with_quote(&self, id: B256, step: &Step, now: u64) -> Result<(), Error> {
+        let _turn = self.quoting.lock().await;
         super::repeated(|| self.take_with_quote_once(id, step, now)).await
     }
 
@@ -170,6 +176,7 @@ impl Store {
             // It was judged by the quote's price: without the quote it is judged anew.
             return Err(Error::Moved { hash: step.order.hash, expected: step.from });
         }
+        inventory::lock_all(&mut tx, &[id, step.order.hash.0], &step.reserve).await?;
         inventory::give_back(&mut tx, id).await?;
         let steps = std::slice::from_ref(step);
         self.take_in(&mut tx, steps, now).await?;
@@ -178,6 +185,7 @@ impl Store {
 
     /// Gives back what quotes hold that nobody took in time. Returns how many there were.
     pub async fn expire_quotes(&self, now_seconds: u64) -> Result<u64, Error> {
+        let _turn = self.quoting.lock().await;
         super::repeated(|| self.expire_quotes_once(now_seconds)).await
     }
 
@@ -190,16 +198,18 @@ impl Store {
         .bind(int(now_seconds))
         .fetch_all(&mut *tx)
         .await?;
-        for row in &gone {
-            inventory::give_back(&mut tx, row.b256("id")?).await?;
+        let gone = gone.iter().map(|row| row.b256("id")).collect::<Result<Vec<_>, _>>()?;
+        inventory::lock_all(&mut tx, &gone, &[]).await?;
+        for id in &gone {
+            inventory::give_back(&mut tx, *id).await?;
         }
         tx.commit().await?;
         Ok(gone.len() as u64)
     }
 }
 
-/// Releases the caller's quotes for the same route, and its oldest beyond its number. Returns how many.
-async fn supersede(tx: &mut Tx, asked: Asked, most: u64) -> Result<u64, Error> {
+/// Releases the caller's quotes for the same route, and its oldest beyond its number. Returns which.
+async fn supersede(tx: &mut Tx, asked: Asked, most: u64) -> Result<Vec<B256>, Error> {
     let open = sqlx::query(
         "SELECT id, route, request FROM quotes WHERE state = 'open' AND caller = $1 \
          ORDER BY expires_at DESC, id",
@@ -217,25 +227,25 @@ async fn supersede(tx: &mut Tx, asked: Asked, most: u64) -> Result<u64, Error> {
             earlier.push((row.b256("id")?, row.b256("route")?));
         }
     }
-    let mut released = 0;
+    let mut released = Vec::new();
     for (id, route) in earlier {
         if route != asked.route && kept < most {
             kept += 1;
         } else {
-            released += release(tx, id).await?;
+            released.extend(release(tx, id).await?);
         }
     }
     Ok(released)
 }
 
 /// Makes a place among all quotes: the oldest that holds nothing any more is forgotten, or else the oldest of the
-/// caller who has most. Returns how many were released.
-async fn make_place(tx: &mut Tx, asked: Asked, most: u64) -> Result<u64, Error> {
+/// caller who has most. Returns the one that was released.
+async fn make_place(tx: &mut Tx, asked: Asked, most: u64) -> Result<Option<B256>, Error> {
     let row = sqlx::query("SELECT COUNT(*) AS n FROM quotes WHERE taken_by IS NULL")
         .fetch_one(&mut **tx)
         .await?;
     if row.u64("n")? < most {
-        return Ok(0);
+        return Ok(None);
     }
     // An order may take it meanwhile: the state is compared once the row is locked.
     let forgotten = sqlx::query(
@@ -245,7 +255,7 @@ async fn make_place(tx: &mut Tx, asked: Asked, most: u64) -> Result<u64, Error> 
     .execute(&mut **tx)
     .await?;
     if forgotten.rows_affected() > 0 {
-        return Ok(0);
+        return Ok(None);
     }
     let oldest = sqlx::query(
         "SELECT id FROM quotes WHERE state = 'open' AND request <> $1 AND caller = \
@@ -265,11 +275,11 @@ async fn make_place(tx: &mut Tx, asked: Asked, most: u64) -> Result<u64, Error> 
     Ok(released)
 }
 
-/// Releases quotes of the asset until another one fits below a limit of what they hold. Returns how many.
-async fn make_room(tx: &mut Tx, offer: &Offer<'_>, limit: u64) -> Result<u64, Error> {
+/// Releases quotes of the asset until another one fits below a limit of what they hold. Returns which.
+async fn make_room(tx: &mut Tx, offer: &Offer<'_>, limit: u64) -> Result<Vec<B256>, Error> {
     let worth = offer.worth.min(MOST_WORTH);
     let (mut held, mut own) = held_of_asset(tx, offer).await?;
-    let mut released = 0;
+    let mut released = Vec::new();
     while held.saturating_add(worth) > limit {
         let loser = match most_of_asset(tx, offer).await? {
             // Whoever holds most gives way; the caller counts with what it asks for.
@@ -279,7 +289,7 @@ async fn make_room(tx: &mut Tx, offer: &Offer<'_>, limit: u64) -> Result<u64, Er
         let Some(oldest) = oldest_of_asset(tx, offer, loser).await? else {
             return Err(promised(offer, limit.saturating_sub(held)));
         };
-        released += release(tx, oldest).await?;
+        released.extend(release(tx, oldest).await?);
         (held, own) = held_of_asset(tx, offer).await?;
     }
     Ok(released)
@@ -333,18 +343,15 @@ async fn oldest_of_asset(
     Ok(row.map(|row| row.b256("id")).transpose()?)
 }
 
-/// Takes back what an open quote holds, unless an order has come for it meanwhile. Returns how many it were: one or none.
-async fn release(tx: &mut Tx, id: B256) -> Result<u64, Error> {
-    // The quote first, then the holdings, as an order does that takes it.
+/// Releases an open quote, unless an order has come for it meanwhile. Returns it then: what it holds is given back once
+/// all that give way are known. The quotes first, then the holdings, as an order does that takes one.
+async fn release(tx: &mut Tx, id: B256) -> Result<Option<B256>, Error> {
     let outcome =
         sqlx::query("UPDATE quotes SET state = 'released' WHERE id = $1 AND state = 'open'")
             .bind(id.as_slice())
             .execute(&mut **tx)
             .await?;
-    if outcome.rows_affected() > 0 {
-        inventory::give_back(tx, id).await?;
-    }
-    Ok(outcome.rows_affected())
+    Ok((outcome.rows_affected() > 0).then_some(id))
 }
 
 /// A share in hundredths of a percent, rounded down.

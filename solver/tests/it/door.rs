@@ -132,12 +132,30 @@ async fn signed_orders_that_wait_to_be_opened_are_limited_together_and_by_user()
     let config = world.config(8, |text| format!("signed_open = 2\n{text}"));
     let solver = solver::spawn(config).await.unwrap();
     // None of them pays: they wait.
-    let orders: Vec<_> = (1..4).map(|nonce| signed(&world, nonce, &intent(&world, 100))).collect();
-    for order in &orders[..2] {
+    let intents: Vec<_> = (0..3).map(|_| intent(&world, 100)).collect();
+    let orders: Vec<_> = (1..).zip(&intents).map(|(nonce, it)| signed(&world, nonce, it)).collect();
+    for (order, intent) in orders.iter().zip(&intents).take(2) {
         assert_eq!(submit(&solver, order).await.0, 202);
+        until(&solver, intent.hash(), State::Waiting, "").await;
     }
-    turned_away(&solver, &orders[2], 503, "busy").await;
-    assert_eq!(submit(&solver, &orders[0]).await.0, 202, "what is known is no new order");
+    let waiting = async || {
+        let mut waiting = Vec::new();
+        for intent in &intents {
+            let key = format!("open:{}", intent.hash());
+            waiting.push(solver.store().outgoing(&key).await.unwrap().is_some());
+        }
+        waiting
+    };
+    assert_eq!(waiting().await, [true, true, false]);
+    // A look at the oldest may be under way, and nothing displaces what is looked at.
+    eventually("the third is taken", async || submit(&solver, &orders[2]).await.0 == 202).await;
+    let mut there = waiting().await;
+    assert!(there.pop().unwrap());
+    assert_eq!(there.iter().filter(|it| **it).count(), 1, "one has given way: {there:?}");
+    let known = usize::from(there[1]);
+    assert_eq!(submit(&solver, &orders[known]).await.0, 202, "what is known is no new order");
+    assert_eq!(waiting().await[..2], there);
+    assert!(waiting().await[2], "so it displaces nothing");
 
     let limits = r#"{ "exposure": "1000000", "in_flight_per_creator": 2, "calls": 16,
         "calldata": 16384, "fill_gas": 10000000, "attempts": 3 }"#;
@@ -147,7 +165,7 @@ async fn signed_orders_that_wait_to_be_opened_are_limited_together_and_by_user()
         .header("content-type", "application/json")
         .body(limits);
     assert_eq!(put.send().await.unwrap().status().as_u16(), 204);
-    turned_away(&solver, &orders[2], 429, "too_many").await;
+    turned_away(&solver, &orders[1 - known], 429, "too_many").await;
 
     let SubmitIntent::Gasless { order, signature } = &orders[2] else { unreachable!() };
     let stranger = GaslessOrder { user: Address::repeat_byte(7), ..order.clone() };
