@@ -56,7 +56,7 @@ pub(crate) struct Signed {
 /// A signed transaction that is not mined.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Undelivered {
-    /// No node has it.
+    /// A node refuses it for good. Another may have it, if its answer was lost.
     #[error("the node refuses it: {0}")]
     Refused(#[source] Error),
     /// It was mined and did nothing.

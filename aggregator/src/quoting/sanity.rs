@@ -184,7 +184,8 @@ impl Suspicion {
     pub fn is_breach(&self) -> bool {
         match self {
             Self::TooLarge { .. } | Self::FarAbove { .. } | Self::UnpricedFee { .. } => false,
-            Self::OffPrice { in_usd, out_usd } => out_usd > in_usd,
+            // Prices differ, and move: only what no market does speaks against who offers it.
+            Self::OffPrice { in_usd, out_usd } => *out_usd > 2.0 * in_usd,
             Self::OffPar { amount_in, amount_out } => amount_out > amount_in,
             Self::WrongAmount { .. }
             | Self::MinimumTooLow { .. }

@@ -98,7 +98,14 @@ impl Send {
         }
         let wallet = Wallet::new(signer, local::client(origin)?);
         let sender = wallet.address();
-        let terms = Terms { transfer: &transfer, sender, origin, destination, min_receive };
+        let terms = Terms {
+            transfer: &transfer,
+            sender,
+            origin,
+            destination,
+            min_receive,
+            clock: Clock::system(),
+        };
         let sending = Sending {
             options: &self,
             client: &client,
@@ -162,7 +169,10 @@ impl Sending<'_> {
             let quote = self.no_worse_than(payment.quote()).await?;
             payment.renew(quote);
             payment.prepare(self.wallet, within).await?;
-            ensure!(!payment.is_late(), "quotes expire before they can be taken");
+            ensure!(
+                !payment.is_late(),
+                "quotes expire before they can be taken; is this machine's clock right?"
+            );
         }
         payment.pay(self.wallet, within).await?;
         let Some(id) = payment.quote().order_id else { return Ok(None) };

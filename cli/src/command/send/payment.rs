@@ -133,7 +133,8 @@ impl Payment {
                 delivering.await
             }
         };
-        if let Err(Undelivered::Refused(_) | Undelivered::Reverted(_)) = &delivered {
+        // Where one node refuses it, another may have it, whose answer was lost.
+        if let Err(Undelivered::Reverted(_)) = &delivered {
             self.sent.pop();
         }
         delivered.wrap_err_with(what)?;
@@ -156,7 +157,7 @@ impl fmt::Display for Payment {
             _ if !self.is_made => write!(f, "nothing is paid; what was sent is an approval")?,
             Some(id) => write!(
                 f,
-                "order {id} is under way; `metalayer status {id}` shows it, and `metalayer refund {id}` takes the \
+                "order {id} may be under way; `metalayer status {id}` shows it, and `metalayer refund {id}` takes the \
                  money back once it can be refunded"
             )?,
             None => write!(f, "the money is with {}, which alone follows it", self.quote.provider)?,

@@ -9,7 +9,7 @@ use alloy::{
     sol_types::{SolCall, SolValue},
 };
 use api::{
-    aggregator::{AmountRequest, Quote, Security, SignatureStep, Step, TransactionStep},
+    aggregator::{AmountRequest, FeeKind, Quote, Security, SignatureStep, Step, TransactionStep},
     solver::GaslessOrder,
 };
 use chain::manifest::ChainManifest;
@@ -23,11 +23,17 @@ use protocol::{
     erc7683,
     words::Frame,
 };
+use service::clock::Clock;
 
 use crate::{amounts, transfer::Resolved};
 
 /// The provider of our own solvers. Its quotes are intents, and are checked to the last field.
 const OURS: &str = "metalayer";
+
+/// Seconds that a quote may stand: what is signed until then is the solver's to open.
+const LONGEST_QUOTE: u64 = 3_600;
+/// Seconds until an escrow that nobody earns can be taken back.
+const LONGEST_ESCROW: u64 = 7 * 86_400;
 
 /// What a person agrees to.
 #[derive(Debug)]
@@ -40,6 +46,8 @@ pub(super) struct Terms<'a> {
     pub(super) destination: &'a ChainManifest,
     /// The least that must arrive, where the person has said so.
     pub(super) min_receive: Option<U256>,
+    /// Against which quotes and escrows are bounded.
+    pub(super) clock: Clock,
 }
 
 impl Terms<'_> {
@@ -183,6 +191,16 @@ impl Terms<'_> {
     fn check_intent(&self, intent: &Intent, quote: &Quote) -> eyre::Result<()> {
         let Resolved { request, token_in, token_out } = self.transfer;
         let Intent { destination, route, reward } = intent;
+        let now = self.clock.unix();
+        ensure!(
+            quote.expires_at <= now.saturating_add(LONGEST_QUOTE),
+            "it stands for over an hour"
+        );
+        ensure!(
+            route.deadline < reward.deadline
+                && reward.deadline <= now.saturating_add(LONGEST_ESCROW),
+            "its escrow could not be taken back within a week"
+        );
         same("destination", &self.destination.chain_id.0, destination)?;
         same("portal", &self.destination.contracts.inbox, &route.portal)?;
         let due = quote.amount_out.0;
@@ -228,7 +246,15 @@ impl Terms<'_> {
         let Step::Transaction(step) = step else { bail!("it wants a signature for no order") };
         self.is_on_the_origin(step)?;
         let token = self.transfer.token_in.address;
-        let (most, _) = amount(token, quote.amount_in.0);
+        let (order, _) = amount(token, quote.amount_in.0);
+        // What the provider takes on top of the order, as it was shown.
+        let fees = quote.fees.iter().filter(|fee| {
+            fee.kind == FeeKind::Provider
+                && !fee.included
+                && fee.chain_id == self.origin.chain_id.0
+                && fee.token.is_zero()
+        });
+        let most = fees.fold(order, |sum, fee| sum.saturating_add(fee.amount.0));
         ensure!(step.value.0 <= most, "it sends {} wei, the quote takes {most}", step.value);
         ensure!(step.to != token, "it calls the token itself");
         Ok(())

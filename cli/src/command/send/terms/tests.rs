@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use alloy::primitives::Bytes;
 use api::{
@@ -275,7 +275,8 @@ fn checked(transfer: &Resolved, quote: &Quote, min_receive: Option<u64>) -> eyre
     let (origin, destination) = (chain(ORIGIN), chain(DESTINATION));
     let min_receive = min_receive.map(U256::from);
     let (origin, destination) = (&origin, &destination);
-    Terms { transfer, sender: SENDER, origin, destination, min_receive }.check(quote)
+    let clock = Clock::manual(Duration::from_secs(EXPIRES - 30));
+    Terms { transfer, sender: SENDER, origin, destination, min_receive, clock }.check(quote)
 }
 
 /// Whether a quote is refused with these words.
@@ -295,8 +296,11 @@ fn what_was_asked_for_may_be_signed() {
 }
 
 #[test]
-fn an_intent_that_pays_somebody_else_or_trusts_somebody_else_is_refused() {
-    let changes: [(Change, &str); 9] = [
+fn an_intent_that_pays_or_trusts_somebody_else_or_lasts_for_ever_is_refused() {
+    let changes: [(Change, &str); 12] = [
+        (|_, quote| quote.expires_at += 86_400, "over an hour"),
+        (|intent, _| intent.reward.deadline = u64::MAX, "taken back"),
+        (|intent, _| intent.route.deadline = intent.reward.deadline, "taken back"),
         (|intent, _| intent.destination = 5, "destination"),
         (|intent, _| intent.route.portal = THIEF, "portal"),
         (
