@@ -1,7 +1,7 @@
 //! Who may ask an agent something that makes it ask chains: anyone, but not all at once.
 
 use std::{
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     num::NonZeroU32,
     sync::Arc,
     time::Duration,
@@ -19,6 +19,7 @@ use governor::{
     clock::{Clock as _, DefaultClock},
     state::keyed::DashMapStateStore,
 };
+use service::caller::network;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::checkpoints::location::is_public;
@@ -128,17 +129,6 @@ fn caller(peer: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
     let last = heard.to_str().ok().and_then(|heard| heard.rsplit(',').next());
     let address = last.and_then(|address| address.trim().parse().ok());
     Some(address.map_or(peer, network))
-}
-
-/// An IPv6 caller has a whole network of 2^64 addresses.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => {
-            let prefix = u128::from(address) & !u128::from(u64::MAX);
-            IpAddr::V6(Ipv6Addr::from(prefix))
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,18 +2,17 @@
 
 use std::{
     collections::BTreeSet,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
 };
 
 use axum::{
     extract::{ConnectInfo, Request},
     http::HeaderMap,
 };
+use service::caller::network;
 
 /// Where proxies write whom they heard; each adds its peer on the right.
 const FORWARDED_FOR: &str = "x-forwarded-for";
-/// The part of an IPv6 address that names a network: whoever has one has every address in it.
-const NETWORK: u128 = !0 << 64;
 
 /// Whom a request counts for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -39,14 +38,6 @@ pub(super) fn network_of(request: &Request, proxies: &BTreeSet<IpAddr>) -> IpAdd
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
     network(client(peer, request.headers(), proxies))
-}
-
-/// The network of an address.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
-    }
 }
 
 /// The peer; or, when that is a proxy of ours, the last that is none in what the proxies wrote.
@@ -115,14 +106,5 @@ mod tests {
         headers.append(FORWARDED_FOR, HeaderValue::from_static("198.51.100.9"));
         let peer = IpAddr::from([192, 0, 2, 7]);
         assert_eq!(client(peer, &headers, &BTreeSet::new()), peer);
-    }
-
-    #[test]
-    fn all_addresses_of_one_network_are_one_caller() {
-        let of = |text: &str| network(text.parse().unwrap()).to_string();
-        assert_eq!(of("2001:db8:1:2:ffff::1"), "2001:db8:1:2::");
-        assert_eq!(of("2001:db8:1:2::9"), "2001:db8:1:2::");
-        assert_eq!(of("2001:db8:1:3::9"), "2001:db8:1:3::");
-        assert_eq!(of("192.0.2.7"), "192.0.2.7");
     }
 }

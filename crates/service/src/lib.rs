@@ -8,9 +8,11 @@
 //! * [`telemetry`] sends logs to stderr; stdout belongs to results.
 //! * [`tasks`] runs named tasks, ends the process when one fails and stops them within a bound.
 //! * [`admin`] serves `/metrics` and `/health`.
+//! * [`caller`] says whom limits count a request for.
 //! * [`clock`], [`retry`] and [`crash`] make time, failure and sudden death testable.
 
 pub mod admin;
+pub mod caller;
 pub mod clock;
 pub mod config;
 pub mod crash;

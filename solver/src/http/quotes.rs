@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
 };
 
 use alloy::primitives::{B256, keccak256};
@@ -12,11 +12,9 @@ use axum::{
     extract::{ConnectInfo, State, rejection::JsonRejection},
     response::{IntoResponse, Response},
 };
+use service::caller::network;
 
 use super::{Door, Refusal};
-
-/// The part of an IPv6 address that names a network: whoever has one has every address in it.
-const NETWORK: u128 = !0 << 64;
 
 /// `POST /v1/quotes`.
 pub(super) async fn quote(
@@ -38,11 +36,7 @@ fn caller(peer: IpAddr, named: Option<B256>, aggregators: &BTreeSet<IpAddr>) -> 
     let peer = peer.to_canonical();
     let is_believed = aggregators.is_empty() || aggregators.contains(&peer);
     let named = named.filter(|_| is_believed).unwrap_or_default();
-    let network = match peer {
-        IpAddr::V4(_) => peer,
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
-    };
-    keccak256([network.to_string().as_bytes(), named.as_slice()].concat())
+    keccak256([network(peer).to_string().as_bytes(), named.as_slice()].concat())
 }
 
 #[cfg(test)]
